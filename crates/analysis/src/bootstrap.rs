@@ -1,0 +1,97 @@
+//! Intervals by resampling blocks of rows.
+
+use disentangle_data::Seed;
+
+use crate::{Estimate, descriptive::quantile};
+
+/// How rows are drawn again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bootstrap {
+    /// Rows in a block: 1 where rows are independent, at least lookback plus the longest indicator window for windows of a series.
+    pub block: usize,
+    /// Resamples.
+    pub draws: usize,
+    /// Coverage of the interval.
+    pub level: f64,
+    /// Where the draws come from.
+    pub seed: Seed,
+}
+
+impl Bootstrap {
+    /// 95 % intervals.
+    pub fn new(block: usize, draws: usize, seed: Seed) -> Self {
+        Self {
+            block,
+            draws,
+            level: 0.95,
+            seed,
+        }
+    }
+
+    /// Percentile interval of `statistic` by the moving-block bootstrap (Künsch 1989).
+    ///
+    /// `statistic` takes row indices (the rows in order for the value, a resample for the interval) and is `None` where
+    /// it is undefined, for example on one class only; such resamples are drawn again, and counted in the note if many.
+    pub fn estimate(&self, n: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
+        let all: Vec<usize> = (0..n).collect();
+        let Some(value) = statistic(&all).filter(|value| value.is_finite()) else {
+            return Estimate::undefined("undefined on these rows, for example because they hold one class only", n);
+        };
+        let mut estimate = Estimate::point(value, n);
+        let block = self.block.clamp(1, n);
+        let mut rng = self.seed.rng();
+        let mut values = Vec::with_capacity(self.draws);
+        let mut refused = 0;
+        while values.len() < self.draws && refused <= 10 * self.draws {
+            let mut rows = Vec::with_capacity(n + block);
+            while rows.len() < n {
+                let start = rng.below(n - block + 1);
+                rows.extend(start..start + block);
+            }
+            rows.truncate(n);
+            match statistic(&rows).filter(|value| value.is_finite()) {
+                Some(value) => values.push(value),
+                None => refused += 1,
+            }
+        }
+        values.sort_by(f64::total_cmp);
+        let tail = (1.0 - self.level) / 2.0;
+        estimate.low = quantile(&values, tail);
+        estimate.high = quantile(&values, 1.0 - tail);
+        estimate.level = Some(self.level);
+        estimate.method = Some(match block {
+            1 => format!("bootstrap over rows, {} draws, percentiles", values.len()),
+            _ => format!("moving-block bootstrap, blocks of {block}, {} draws, percentiles", values.len()),
+        });
+        if n < 5 * block {
+            estimate.note = Some(format!("only {:.1} blocks of {block} rows: the interval is rough", n as f64 / block as f64));
+        } else if refused > self.draws / 10 {
+            estimate.note = Some(format!("{refused} resamples were undefined and drawn again"));
+        }
+        estimate
+    }
+}
+
+/// Mean over repeated runs (seeds) with Student's t interval. `None` entries are left out and counted.
+pub fn over_seeds(values: &[Option<f64>]) -> Estimate {
+    use statrs::distribution::{ContinuousCDF, StudentsT};
+    let present: Vec<f64> = values.iter().flatten().copied().collect();
+    let n = present.len();
+    let Some(mean) = crate::descriptive::mean(&present) else {
+        return Estimate::undefined("undefined for every seed", 0);
+    };
+    let mut estimate = Estimate::point(mean, n);
+    if n < values.len() {
+        estimate.note = Some(format!("undefined for {} of {} seeds", values.len() - n, values.len()));
+    }
+    let spread = crate::descriptive::std_dev(&present);
+    let t = StudentsT::new(0.0, 1.0, n.saturating_sub(1).max(1) as f64).map(|t| t.inverse_cdf(0.975));
+    if let (Some(spread), Ok(t)) = (spread, t) {
+        let half = t * spread / (n as f64).sqrt();
+        estimate.low = Some(mean - half);
+        estimate.high = Some(mean + half);
+        estimate.level = Some(0.95);
+        estimate.method = Some(format!("Student's t over {n} seeds"));
+    }
+    estimate
+}

@@ -1,0 +1,38 @@
+//! What a model relies on, in numbers with intervals.
+//!
+//! Without default features this crate takes arrays and gives numbers, and pulls in no burn. The feature `probing` adds what
+//! needs a model and a tap.
+//!
+//! ```
+//! use disentangle_analysis::{Bootstrap, classification::roc_auc};
+//! use disentangle_data::Seed;
+//!
+//! let (scores, labels) = ([0.1, 0.4, 0.35, 0.8], [0.0, 0.0, 1.0, 1.0]);
+//! assert_eq!(roc_auc(&scores, &labels), Some(0.75));
+//! let auc = Bootstrap::new(1, 200, Seed::new(0)).estimate(4, |rows| {
+//!     let pick = |row: &usize| (scores[*row], labels[*row]);
+//!     let (scores, labels): (Vec<f64>, Vec<f32>) = rows.iter().map(pick).unzip();
+//!     roc_auc(&scores, &labels)
+//! });
+//! assert_eq!(auc.value, Some(0.75));
+//! ```
+
+mod bootstrap;
+pub mod classification;
+pub mod descriptive;
+mod estimate;
+pub mod granger;
+pub mod importance;
+pub mod learning;
+pub mod linalg;
+pub mod logistic;
+pub mod multiple;
+mod pca;
+#[cfg(feature = "probing")]
+pub mod probing;
+pub mod regression;
+pub mod spectrum;
+
+pub use bootstrap::{Bootstrap, over_seeds};
+pub use estimate::Estimate;
+pub use pca::Pca;

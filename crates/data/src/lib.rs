@@ -1,0 +1,49 @@
+//! Tables to windows: the data half of *disentangle*.
+//!
+//! A [`Dataset`] holds rows, windows over them, labels, named feature groups with roles, and splits. Sources make one:
+//! [`finance::FinanceFeatures`] from [`Prices`], which [`market::simulate`], a CSV or Parquet file (feature `io`) or Yahoo
+//! (feature `yahoo`) provide. The [`audit`] stops a run whose features look ahead.
+//!
+//! ```
+//! use disentangle_data::{Split, finance::FinanceFeatures, market};
+//!
+//! let prices = market::simulate(&market::MarketConfig::default());
+//! let dataset = FinanceFeatures::default().dataset("market", true, &[prices])?;
+//! let train = dataset.part(Split::Train);
+//! assert_eq!(dataset.inputs(&train).dim(), (train.len(), 30, 5));
+//! assert_eq!(dataset.group("calendar").unwrap().columns, [3, 4]);
+//! # Ok::<(), disentangle_data::DataError>(())
+//! ```
+//!
+//! This crate knows no tensors and no models. With `default-features = false` it knows no files and no network either.
+
+pub mod audit;
+pub mod calendar;
+#[cfg(feature = "io")]
+mod csv_prices;
+mod dataset;
+mod error;
+pub mod finance;
+pub mod indicators;
+pub mod market;
+#[cfg(feature = "io")]
+mod parquet_prices;
+mod prices;
+mod scaler;
+mod seed;
+mod split;
+#[cfg(feature = "yahoo")]
+mod yahoo;
+
+#[cfg(feature = "io")]
+pub use csv_prices::{PricesAndNotices, read_csv};
+pub use dataset::{Dataset, FeatureGroup, Role, Split, Window, check_groups};
+pub use error::DataError;
+#[cfg(feature = "io")]
+pub use parquet_prices::{parse_parquet, read_parquet, write_parquet};
+pub use prices::{Prices, format_time};
+pub use scaler::Scaler;
+pub use seed::{Random, Seed};
+pub use split::SplitRule;
+#[cfg(feature = "yahoo")]
+pub use yahoo::{Download, YahooRequest, download};

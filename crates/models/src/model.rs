@@ -1,0 +1,133 @@
+//! Every model behind one enum, so that nothing above is generic.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, TensorData},
+};
+use disentangle_data::Seed;
+use ndarray::ArrayView3;
+use serde::{Deserialize, Serialize};
+
+use crate::{Input, ModelError, Pass, Sequence, SequenceConfig, Site, Tap, parallel, parameters};
+
+/// What every model can do.
+pub trait Classifier {
+    /// Its sites, in the order in which they fire.
+    fn sites(&self) -> Vec<Site>;
+
+    /// Positions and features of its input.
+    fn input_shape(&self) -> [usize; 2];
+
+    /// Its dropout rate while training.
+    fn dropout(&self) -> f64;
+
+    /// One logit a row; the body of [`Classifier::forward`], with dropout while training.
+    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1>;
+
+    /// One logit a row, without dropout. The tap reads and edits activations on the way.
+    fn forward(&self, input: &Input, tap: &mut Tap) -> Tensor<1> {
+        tap.begin(input.x.dims()[0]);
+        self.pass(input, &mut Pass { tap, dropout: None })
+    }
+}
+
+/// A model's family and sizes, as `model.json` holds them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "family", content = "config", rename_all = "snake_case")]
+pub enum ModelConfig {
+    /// [`Sequence`].
+    Sequence(SequenceConfig),
+}
+
+impl ModelConfig {
+    /// Checks the sizes and draws the weights.
+    pub fn init(&self, seed: Seed, device: &Device) -> Result<Model, ModelError> {
+        match self {
+            ModelConfig::Sequence(config) => Ok(Model::Sequence(config.init(seed, device)?)),
+        }
+    }
+}
+
+/// Any model of the zoo.
+#[derive(Module, Debug)]
+pub enum Model {
+    /// Learned positions, encoder, mean pool.
+    Sequence(Sequence),
+}
+
+impl Model {
+    fn classifier(&self) -> &dyn Classifier {
+        match self {
+            Model::Sequence(model) => model,
+        }
+    }
+
+    /// Family and sizes.
+    pub fn config(&self) -> ModelConfig {
+        match self {
+            Model::Sequence(model) => ModelConfig::Sequence(model.config().clone()),
+        }
+    }
+
+    /// Logits of `[row, position, feature]`, without dropout, on `threads` threads.
+    ///
+    /// The numbers do not depend on `threads`: rows pass in fixed micro-batches. Fails if the shape is not the model's.
+    pub fn logits(&self, x: ArrayView3<f32>, device: &Device, threads: usize) -> Result<Vec<f32>, ModelError> {
+        let [positions, features] = self.input_shape();
+        let (rows, found_positions, found_features) = x.dim();
+        if (found_positions, found_features) != (positions, features) {
+            return Err(ModelError::Input {
+                expected: format!("windows of {positions} rows and {features} features"),
+                found: format!("{found_positions} rows and {found_features} features"),
+            });
+        }
+        let starts: Vec<usize> = (0..rows).step_by(MICRO_BATCH).collect();
+        let flat = parameters::flatten(self);
+        let parts = parallel::map_with(
+            threads,
+            &starts,
+            // Parameters of its own for each thread, as in training.
+            || parameters::place(self.clone(), &flat, device, false),
+            |model, &start| {
+                let rows = start..(start + MICRO_BATCH).min(rows);
+                let input = input(x.slice(ndarray::s![rows, .., ..]), device);
+                to_vec(model.forward(&input, &mut Tap::off()))
+            },
+        );
+        Ok(parts.concat())
+    }
+}
+
+/// Rows in a micro-batch: large enough for the matrix kernels, small enough to stay in cache.
+pub(crate) const MICRO_BATCH: usize = 64;
+
+/// Host rows to a device.
+pub(crate) fn input(x: ArrayView3<f32>, device: &Device) -> Input {
+    let (rows, positions, features) = x.dim();
+    let values: Vec<f32> = x.iter().copied().collect();
+    Input::new(Tensor::from_data(TensorData::new(values, [rows, positions, features]), device))
+}
+
+/// Device values to the host; f32 whatever the backend computes in.
+pub(crate) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let data = tensor.into_data();
+    data.iter::<f32>().collect()
+}
+
+impl Classifier for Model {
+    fn sites(&self) -> Vec<Site> {
+        self.classifier().sites()
+    }
+
+    fn input_shape(&self) -> [usize; 2] {
+        self.classifier().input_shape()
+    }
+
+    fn dropout(&self) -> f64 {
+        self.classifier().dropout()
+    }
+
+    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
+        self.classifier().pass(input, pass)
+    }
+}

@@ -1,0 +1,163 @@
+//! The notebook's `RealWorldTransformer` (part 7): learned positions, two encoder layers, mean pool, one logit.
+
+use burn::{
+    module::{Module, Param},
+    tensor::{Device, Tensor},
+};
+use disentangle_data::Seed;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Classifier, Input, ModelError, Site, SiteName,
+    init::Init,
+    input::Pass,
+    layers::{Encoder, EncoderConfig, Linear},
+};
+
+/// Sizes of a [`Sequence`]; the defaults are the notebook's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SequenceConfig {
+    /// Features at one position.
+    pub features: usize,
+    /// Positions in a window.
+    pub sequence: usize,
+    /// Width of the residual stream.
+    #[serde(default = "defaults::hidden")]
+    pub hidden: usize,
+    /// Attention heads; divides `hidden`.
+    #[serde(default = "defaults::heads")]
+    pub heads: usize,
+    /// Encoder layers.
+    #[serde(default = "defaults::layers")]
+    pub layers: usize,
+    /// Width of the feed-forward part.
+    #[serde(default = "defaults::feed_forward")]
+    pub feed_forward: usize,
+    /// Dropout rate while training.
+    #[serde(default = "defaults::dropout")]
+    pub dropout: f64,
+}
+
+mod defaults {
+    pub(super) fn hidden() -> usize {
+        64
+    }
+    pub(super) fn heads() -> usize {
+        4
+    }
+    pub(super) fn layers() -> usize {
+        2
+    }
+    pub(super) fn feed_forward() -> usize {
+        256
+    }
+    pub(super) fn dropout() -> f64 {
+        0.1
+    }
+}
+
+impl SequenceConfig {
+    /// The notebook's sizes for windows of `sequence` positions with `features` features.
+    pub fn new(features: usize, sequence: usize) -> Self {
+        Self {
+            features,
+            sequence,
+            hidden: defaults::hidden(),
+            heads: defaults::heads(),
+            layers: defaults::layers(),
+            feed_forward: defaults::feed_forward(),
+            dropout: defaults::dropout(),
+        }
+    }
+
+    fn encoder(&self) -> EncoderConfig {
+        EncoderConfig {
+            width: self.hidden,
+            heads: self.heads,
+            layers: self.layers,
+            feed_forward: self.feed_forward,
+        }
+    }
+
+    /// Checks the sizes and draws the weights. Fails for a size of 0, heads that do not divide `hidden`, or a dropout rate outside [0, 1).
+    pub fn init(&self, seed: Seed, device: &Device) -> Result<Sequence, ModelError> {
+        self.encoder().check()?;
+        for (key, value) in [("features", self.features), ("sequence", self.sequence)] {
+            if value == 0 {
+                return Err(ModelError::setting(key, 0, "at least 1"));
+            }
+        }
+        if !(0.0..1.0).contains(&self.dropout) {
+            return Err(ModelError::setting("dropout", self.dropout, "a rate from 0 to below 1"));
+        }
+        let init = Init::new(seed.child("sequence"), device);
+        Ok(Sequence {
+            pos_embedding: init.normal("pos_embedding", [1, self.sequence, self.hidden]),
+            feature_embedding: Linear::new(&init.child("feature_embedding"), self.features, self.hidden),
+            transformer: Encoder::new(&init.child("transformer"), &self.encoder()),
+            output: Linear::new(&init.child("output"), self.hidden, 1),
+            config: self.clone(),
+        })
+    }
+}
+
+/// Linear embedding plus learned positions, encoder, mean over positions, linear output. One logit a row.
+#[derive(Module, Debug)]
+pub struct Sequence {
+    pos_embedding: Param<Tensor<3>>,
+    feature_embedding: Linear,
+    transformer: Encoder,
+    output: Linear,
+    #[module(skip)]
+    config: SequenceConfig,
+}
+
+impl Sequence {
+    /// The sizes that it was built with.
+    pub fn config(&self) -> &SequenceConfig {
+        &self.config
+    }
+}
+
+impl Classifier for Sequence {
+    fn sites(&self) -> Vec<Site> {
+        let c = &self.config;
+        let mut sites = vec![
+            Site::new(SiteName::new("input"), [1, c.sequence, c.features]),
+            Site::new(SiteName::new("embed"), [1, c.sequence, c.hidden]),
+        ];
+        sites.extend(c.encoder().sites(c.sequence));
+        sites.push(Site::new(SiteName::new("pool"), [1, 1, c.hidden]));
+        sites.push(Site::new(SiteName::new("logit"), [1, 1, 1]));
+        sites
+    }
+
+    fn input_shape(&self) -> [usize; 2] {
+        [self.config.sequence, self.config.features]
+    }
+
+    fn dropout(&self) -> f64 {
+        self.config.dropout
+    }
+
+    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
+        let x = pass.site(SiteName::new("input"), input.x.clone());
+        let [rows, positions, _] = x.dims();
+        let embedded = self.feature_embedding.forward(x) + self.pos_embedding.val();
+        let embedded = pass.site(SiteName::new("embed"), embedded);
+        let hidden = self.transformer.forward(embedded, input.key_mask.as_ref(), pass);
+        let width = self.config.hidden;
+        let pooled: Tensor<2> = match &input.key_mask {
+            None => hidden.mean_dim(1).reshape([rows, width]),
+            Some(mask) => {
+                let weights = mask.clone().float().reshape([rows, positions, 1]);
+                let total = (hidden * weights.clone()).sum_dim(1).reshape([rows, width]);
+                total / weights.sum_dim(1).reshape([rows, 1]).clamp_min(1.0)
+            }
+        };
+        let pooled = pass.site(SiteName::new("pool"), pooled);
+        let logit = self.output.forward(pooled).reshape([rows]);
+        pass.site(SiteName::new("logit"), logit)
+    }
+}

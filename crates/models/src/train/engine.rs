@@ -1,0 +1,310 @@
+//! Epochs, steps, early stopping.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use burn::tensor::Device;
+use disentangle_data::{Dataset, Seed};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Batch, Checkpoint, Epoch, Loss, Strategy,
+    workers::{Version, Work, Workers},
+};
+use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, parameters};
+
+/// What is learned from which rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Task<'a> {
+    /// Where the rows are.
+    pub dataset: &'a Dataset,
+    /// Windows to fit on.
+    pub train: &'a [usize],
+    /// Windows to stop by.
+    pub validation: &'a [usize],
+    /// What is minimised.
+    pub loss: Loss,
+}
+
+/// How training goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Passes over the training rows, at most.
+    pub epochs: usize,
+    /// Rows in a step; 0 is all of them.
+    pub batch: usize,
+    /// Adam's step size.
+    pub learning_rate: f64,
+    /// Epochs without a better loss before training stops; 0 never stops early. The best weights are kept either way.
+    pub patience: usize,
+    /// Which loss is watched: `validation`, or `train` (the notebook's).
+    pub monitor: Monitor,
+    /// Rows that pass through the network at once; changes rounding only.
+    pub micro_batch: usize,
+}
+
+/// The loss that early stopping watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Monitor {
+    /// Rows that the weights were not fitted on.
+    Validation,
+    /// The training loss, with dropout.
+    Train,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 100,
+            batch: 32,
+            learning_rate: 1e-3,
+            patience: 5,
+            monitor: Monitor::Validation,
+            micro_batch: MICRO_BATCH,
+        }
+    }
+}
+
+impl TrainConfig {
+    fn check(&self, task: &Task) -> Result<(), ModelError> {
+        if self.epochs == 0 {
+            return Err(ModelError::setting("epochs", 0, "at least 1"));
+        }
+        if self.micro_batch == 0 {
+            return Err(ModelError::setting("micro_batch", 0, "at least 1"));
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            return Err(ModelError::setting("learning_rate", self.learning_rate, "a number above 0"));
+        }
+        if task.train.is_empty() || task.validation.is_empty() {
+            return Err(ModelError::Train("there are no training rows or no validation rows".into()));
+        }
+        Ok(())
+    }
+}
+
+/// What surrounds a training run.
+pub struct Control<'a> {
+    /// Worker threads; changes no bit of the result.
+    pub threads: usize,
+    /// Set by somebody else to stop soon, leaving the last checkpoint.
+    pub cancel: &'a AtomicBool,
+    /// Told of every epoch.
+    pub on_epoch: &'a mut dyn FnMut(&Epoch),
+    /// Where the state goes, and how much time passes between two writes at least.
+    pub checkpoint: Option<(PathBuf, Duration)>,
+    /// Where to go on.
+    pub resume: Option<Checkpoint>,
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stop {
+    /// All epochs are done.
+    Epochs,
+    /// No better loss for `patience` epochs.
+    Patience,
+    /// [`Control::cancel`] was set.
+    Cancelled,
+}
+
+/// A trained model.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// With the weights of the best epoch.
+    pub model: Model,
+    /// One entry an epoch.
+    pub history: Vec<Epoch>,
+    /// The epoch whose weights these are, counted from 1.
+    pub best_epoch: usize,
+    /// Why training ended.
+    pub stop: Stop,
+}
+
+/// Trains `model` on `task`. Fails for settings that cannot work, a loss that is not finite, or a checkpoint that cannot be written.
+pub fn train(
+    model: &Model,
+    task: &Task,
+    strategy: &mut dyn Strategy,
+    config: &TrainConfig,
+    seed: Seed,
+    device: &Device,
+    mut control: Control,
+) -> Result<Trained, ModelError> {
+    config.check(task)?;
+    let start = parameters::flatten(model);
+    let mut state = match control.resume.take() {
+        Some(checkpoint) if checkpoint.parameters.len() == start.len() => checkpoint,
+        Some(_) => return Err(ModelError::Train("the checkpoint is of another model".into())),
+        None => Checkpoint::start(start),
+    };
+    let stop = std::thread::scope(|scope| {
+        let run = Run {
+            workers: Workers::start(scope, control.threads, model, task, device),
+            rate: model.dropout(),
+            task,
+            config,
+            seed,
+        };
+        run.epochs(&mut state, strategy, &mut control)
+    })?;
+    Ok(Trained {
+        model: parameters::place(model.clone(), &state.best, device, false),
+        best_epoch: state.progress.best_epoch,
+        history: state.progress.history,
+        stop,
+    })
+}
+
+fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
+    match &control.checkpoint {
+        Some((path, _)) => state.save(path),
+        None => Ok(()),
+    }
+}
+
+struct Run<'a> {
+    workers: Workers,
+    rate: f64,
+    task: &'a Task<'a>,
+    config: &'a TrainConfig,
+    seed: Seed,
+}
+
+impl Run<'_> {
+    fn epochs(&self, state: &mut Checkpoint, strategy: &mut dyn Strategy, control: &mut Control) -> Result<Stop, ModelError> {
+        let mut written = Instant::now();
+        loop {
+            let done = state.progress.history.len();
+            if self.config.patience > 0 && done >= state.progress.best_epoch + self.config.patience && done > 0 {
+                return Ok(Stop::Patience);
+            }
+            if done >= self.config.epochs {
+                return Ok(Stop::Epochs);
+            }
+            // Between epochs the state is whole, so it can be kept; a step that is cut short is simply done again.
+            if control.cancel.load(Ordering::Relaxed) {
+                keep(state, control)?;
+                return Ok(Stop::Cancelled);
+            }
+            let Some(epoch) = self.epoch(state, strategy, control.cancel)? else {
+                return Ok(Stop::Cancelled);
+            };
+            let watched = match self.config.monitor {
+                Monitor::Validation => epoch.validation_loss,
+                Monitor::Train => epoch.train_loss,
+            };
+            if !watched.is_finite() {
+                return Err(ModelError::Train(format!(
+                    "the loss is {watched} in epoch {}; a smaller learning_rate may help",
+                    epoch.epoch
+                )));
+            }
+            state.progress.history.push(epoch);
+            if state.progress.best_loss.is_none_or(|best| watched < best) {
+                state.progress.best_loss = Some(watched);
+                state.progress.best_epoch = epoch.epoch;
+                state.best.clone_from(&state.parameters);
+            }
+            if control.checkpoint.as_ref().is_some_and(|(_, pause)| written.elapsed() >= *pause) {
+                keep(state, control)?;
+                written = Instant::now();
+            }
+            (control.on_epoch)(&epoch);
+        }
+    }
+
+    /// One pass over the training rows; `None` if it was cut short.
+    fn epoch(&self, state: &mut Checkpoint, strategy: &mut dyn Strategy, cancel: &AtomicBool) -> Result<Option<Epoch>, ModelError> {
+        let number = state.progress.history.len() + 1;
+        let mut order = self.task.train.to_vec();
+        let size = if self.config.batch == 0 { order.len() } else { self.config.batch };
+        if size < order.len() {
+            self.seed.child("shuffle").index(number as u64).rng().shuffle(&mut order);
+        }
+        let (mut total, mut norm) = (0.0, 0.0);
+        let mut version = Version {
+            number: state.adam.steps,
+            parameters: Arc::new(state.parameters.clone()),
+        };
+        for (index, windows) in order.chunks(size).enumerate() {
+            if index > 0 && cancel.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            let (loss, gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
+            total += loss * windows.len() as f64;
+            norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            state.adam.step(&mut state.parameters, &gradient, self.config.learning_rate);
+            version = Version {
+                number: state.adam.steps,
+                parameters: Arc::new(state.parameters.clone()),
+            };
+        }
+        let validation = self.outputs(self.task.validation, &version)?;
+        Ok(Some(Epoch {
+            epoch: number,
+            train_loss: total / order.len() as f64,
+            validation_loss: self.task.loss.mean(&validation, &self.task.dataset.labels(self.task.validation)),
+            gradient_norm: norm,
+        }))
+    }
+
+    /// Objective and gradient of one batch. Sums are taken in micro-batch order.
+    fn gradient(
+        &self,
+        windows: &[usize],
+        version: &Version,
+        step: u64,
+        strategy: &mut dyn Strategy,
+    ) -> Result<(f64, Vec<f32>), ModelError> {
+        let key = self.seed.child("dropout").key();
+        let dropout = |micro: usize| Dropout::new(self.rate, key, step, micro as u64);
+        let size = self.config.micro_batch;
+        let (mut loss, mut gradient) = (0.0, vec![0.0; version.parameters.len()]);
+        let add = |sum: &mut Vec<f32>, part: &[f32]| sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
+        if strategy.whole_batch() {
+            let mut outputs = Vec::with_capacity(windows.len());
+            let forward = |micro, _| Work::Forward { dropout: dropout(micro) };
+            self.workers.run(windows, size, version, forward, |done| outputs.extend(done.outputs))?;
+            let dataset = self.task.dataset;
+            let environments: Vec<u32> = windows.iter().map(|&w| dataset.windows[w].environment).collect();
+            let batch = Batch {
+                windows,
+                labels: &dataset.labels(windows),
+                environments: &environments,
+            };
+            let objective = strategy.objective(self.task.loss, &outputs, &batch);
+            loss = objective.loss;
+            let backward = |_, rows: std::ops::Range<usize>| Work::Backward {
+                gradient: objective.gradient[rows].to_vec(),
+            };
+            self.workers.run(windows, size, version, backward, |done| add(&mut gradient, &done.gradient))?;
+        } else {
+            let total = windows.len();
+            let work = |micro, _| Work::Gradient {
+                total,
+                dropout: dropout(micro),
+            };
+            self.workers.run(windows, size, version, work, |done| {
+                loss += done.loss;
+                add(&mut gradient, &done.gradient);
+            })?;
+        }
+        Ok((loss, gradient))
+    }
+
+    fn outputs(&self, windows: &[usize], version: &Version) -> Result<Vec<f32>, ModelError> {
+        let mut outputs = Vec::with_capacity(windows.len());
+        self.workers.run(windows, self.config.micro_batch, version, |_, _| Work::Logits, |done| outputs.extend(done.outputs))?;
+        Ok(outputs)
+    }
+}

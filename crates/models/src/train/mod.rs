@@ -1,0 +1,33 @@
+//! Training: fixed micro-batches over worker threads, one order of summation, one stream of randomness.
+//!
+//! A run with the same seed gives the same bits for any number of threads, and after an interruption and a resume.
+
+mod adam;
+mod checkpoint;
+mod engine;
+mod loss;
+mod strategy;
+mod workers;
+
+pub use checkpoint::Checkpoint;
+pub use engine::{Control, Monitor, Stop, Task, TrainConfig, Trained, train};
+pub use loss::Loss;
+pub use strategy::{Batch, Erm, LossAndGradient, Strategy};
+
+use serde::{Deserialize, Serialize};
+
+/// What is measured after each epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean over the epoch's batches, with dropout, before each step.
+    pub train_loss: f64,
+    /// Mean over validation rows, without dropout, after the epoch.
+    pub validation_loss: f64,
+    /// Euclidean norm of the last batch's gradient.
+    pub gradient_norm: f64,
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

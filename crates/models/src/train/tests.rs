@@ -1,0 +1,269 @@
+use std::{sync::atomic::AtomicBool, time::Duration};
+
+use burn::tensor::Device;
+use chrono::{DateTime, NaiveDateTime};
+use disentangle_data::{Dataset, Scaler, Seed, Split, Window};
+use ndarray::Array2;
+
+use super::*;
+use crate::{ModelConfig, ModelError, parameters, tests};
+
+/// One window a row, nothing scaled.
+pub(crate) fn dataset(x: &[f32], labels: &[f32], positions: usize, features: usize) -> Dataset {
+    let rows = Array2::from_shape_vec((x.len() / features, features), x.to_vec()).unwrap();
+    let windows = labels.iter().enumerate().map(|(row, &label)| Window {
+        start: row * positions,
+        target: (row + 1) * positions,
+        time: NaiveDateTime::from(DateTime::from_timestamp(row as i64, 0).unwrap().naive_utc()),
+        subject: 0,
+        environment: (row % 2) as u32,
+        label,
+        split: Split::Train,
+    });
+    Dataset {
+        name: "test".into(),
+        simulated: true,
+        lookback: positions,
+        features: (0..features).map(|f| f.to_string()).collect(),
+        groups: Vec::new(),
+        windows: windows.collect(),
+        rows,
+        subjects: vec!["a".into()],
+        environments: vec!["0".into(), "1".into()],
+        scaler: Scaler::identity(features),
+        shared_validation: false,
+        notices: Vec::new(),
+    }
+}
+
+fn task_data(config: &ModelConfig, n: usize) -> Dataset {
+    let x = tests::rows(n, config);
+    let labels: Vec<f32> = x.outer_iter().map(|row| f32::from(u8::from(row[[0, 0]] + row[[1, 1]] > 0.0))).collect();
+    let (positions, features) = (x.dim().1, x.dim().2);
+    dataset(x.as_slice().unwrap(), &labels, positions, features)
+}
+
+struct Setup {
+    config: TrainConfig,
+    threads: usize,
+    checkpoint: Option<(std::path::PathBuf, Duration)>,
+    resume: Option<Checkpoint>,
+    cancel_after: usize,
+}
+
+impl Setup {
+    fn new(epochs: usize, batch: usize) -> Self {
+        Self {
+            config: TrainConfig {
+                epochs,
+                batch,
+                patience: 0,
+                micro_batch: 16,
+                ..TrainConfig::default()
+            },
+            threads: 2,
+            checkpoint: None,
+            resume: None,
+            cancel_after: usize::MAX,
+        }
+    }
+
+    fn run(self, family: &ModelConfig, strategy: &mut dyn Strategy) -> Result<Trained, ModelError> {
+        let device = Device::flex();
+        let data = task_data(family, 70);
+        let model = family.init(Seed::new(3), &device).unwrap();
+        let (train_rows, validation): (Vec<usize>, Vec<usize>) = (0..70).partition(|row| *row < 50);
+        let task = Task {
+            dataset: &data,
+            train: &train_rows,
+            validation: &validation,
+            loss: Loss::Bce,
+        };
+        let cancel = AtomicBool::new(false);
+        let control = Control {
+            threads: self.threads,
+            cancel: &cancel,
+            on_epoch: &mut |epoch| cancel.store(epoch.epoch >= self.cancel_after, std::sync::atomic::Ordering::Relaxed),
+            checkpoint: self.checkpoint,
+            resume: self.resume,
+        };
+        train(&model, &task, strategy, &self.config, Seed::new(9), &device, control)
+    }
+}
+
+fn bits(trained: &Trained) -> (Vec<u32>, Vec<Epoch>) {
+    let flat = parameters::flatten(&trained.model);
+    (flat.iter().map(|x| x.to_bits()).collect(), trained.history.clone())
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for family in tests::zoo() {
+        for batch in [0, 20] {
+            let run = |threads| {
+                let setup = Setup { threads, ..Setup::new(3, batch) };
+                bits(&setup.run(&family, &mut Erm).unwrap())
+            };
+            let one = run(1);
+            assert_eq!(one, run(2));
+            assert_eq!(one, run(4));
+        }
+    }
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    for family in tests::zoo() {
+        let whole = Setup::new(6, 20).run(&family, &mut Erm).unwrap();
+        let path = folder.path().join("state.safetensors");
+        let first = Setup {
+            cancel_after: 3,
+            checkpoint: Some((path.clone(), Duration::ZERO)),
+            ..Setup::new(6, 20)
+        };
+        let cut = first.run(&family, &mut Erm).unwrap();
+        assert_eq!((cut.stop, cut.history.len()), (Stop::Cancelled, 3));
+        let checkpoint = Checkpoint::load(&path).unwrap();
+        assert_eq!(checkpoint.history(), &whole.history[..3]);
+        let second = Setup {
+            resume: Some(checkpoint),
+            threads: 1,
+            ..Setup::new(6, 20)
+        };
+        assert_eq!(bits(&second.run(&family, &mut Erm).unwrap()), bits(&whole));
+    }
+}
+
+#[test]
+fn every_family_overfits_32_rows() {
+    for family in tests::zoo() {
+        let device = Device::flex();
+        let data = task_data(&family, 32);
+        let model = family.init(Seed::new(3), &device).unwrap();
+        let rows: Vec<usize> = (0..32).collect();
+        let task = Task {
+            dataset: &data,
+            train: &rows,
+            validation: &rows,
+            loss: Loss::Bce,
+        };
+        let config = TrainConfig {
+            epochs: 150,
+            batch: 0,
+            patience: 0,
+            learning_rate: 3e-3,
+            ..TrainConfig::default()
+        };
+        let control = Control {
+            threads: 2,
+            cancel: &AtomicBool::new(false),
+            on_epoch: &mut |_| {},
+            checkpoint: None,
+            resume: None,
+        };
+        let trained = train(&model, &task, &mut Erm, &config, Seed::new(1), &device, control).unwrap();
+        let best = trained.history[trained.best_epoch - 1].validation_loss;
+        assert!(best < 0.02, "{family:?}: {best}");
+    }
+}
+
+/// An objective that is no sum over rows: the variance of the environments' risks is added (V-REx, Krueger et al. 2021).
+struct Variance;
+
+impl Strategy for Variance {
+    fn whole_batch(&self) -> bool {
+        true
+    }
+
+    fn objective(&mut self, loss: Loss, outputs: &[f32], batch: &Batch) -> LossAndGradient {
+        let mut risks = [0.0f64; 2];
+        let mut counts = [0.0f64; 2];
+        let rows: Vec<(f64, f64)> = outputs.iter().zip(batch.labels).map(|(&z, &y)| loss.row(z, y)).collect();
+        for (row, &environment) in rows.iter().zip(batch.environments) {
+            risks[environment as usize] += row.0;
+            counts[environment as usize] += 1.0;
+        }
+        let risks = [risks[0] / counts[0], risks[1] / counts[1]];
+        let mean = f64::midpoint(risks[0], risks[1]);
+        let gradient = rows.iter().zip(batch.environments).map(|(row, &e)| {
+            let e = e as usize;
+            ((0.5 + (risks[e] - mean)) * row.1 / counts[e]) as f32
+        });
+        LossAndGradient {
+            loss: mean + 0.5 * risks.map(|r| (r - mean).powi(2)).iter().sum::<f64>(),
+            gradient: gradient.collect(),
+        }
+    }
+}
+
+#[test]
+fn whole_batch_objectives_do_not_depend_on_the_micro_batch() {
+    for family in tests::zoo() {
+        // Dropout masks belong to micro-batches, so that only without it the sizes can agree.
+        let ModelConfig::Sequence(mut config) = family;
+        config.dropout = 0.0;
+        let family = ModelConfig::Sequence(config);
+        let run = |micro_batch| {
+            let mut setup = Setup::new(2, 0);
+            setup.config.micro_batch = micro_batch;
+            let trained = setup.run(&family, &mut Variance).unwrap();
+            (trained.history[0].train_loss, trained.history[0].gradient_norm, trained.history[1].train_loss)
+        };
+        let whole = run(50);
+        for size in [8, 64] {
+            let parts = run(size);
+            assert!((whole.0 - parts.0).abs() < 1e-6 && (whole.2 - parts.2).abs() < 1e-5, "{whole:?} {parts:?}");
+            assert!((whole.1 - parts.1).abs() < 1e-4 * whole.1, "{whole:?} {parts:?}");
+        }
+    }
+}
+
+#[test]
+fn early_stopping_keeps_the_best_weights() {
+    let family = &tests::zoo()[0];
+    let mut setup = Setup::new(200, 0);
+    setup.config.patience = 3;
+    setup.config.learning_rate = 0.02;
+    let trained = setup.run(family, &mut Erm).unwrap();
+    assert_eq!(trained.stop, Stop::Patience);
+    let losses: Vec<f64> = trained.history.iter().map(|epoch| epoch.validation_loss).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses[trained.best_epoch - 1], best);
+    assert_eq!(losses.len(), trained.best_epoch + 3);
+    let data = task_data(family, 70);
+    let rows: Vec<usize> = (50..70).collect();
+    let logits = trained.model.logits(data.inputs(&rows).view(), &Device::flex(), 1).unwrap();
+    assert!((Loss::Bce.mean(&logits, &data.labels(&rows)) - best).abs() < 1e-6);
+}
+
+#[test]
+fn bad_settings_and_checkpoints_are_sentences() {
+    let family = &tests::zoo()[0];
+    let check = |change: &dyn Fn(&mut Setup), expected: &str| {
+        let mut setup = Setup::new(2, 0);
+        change(&mut setup);
+        let error = setup.run(family, &mut Erm).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    };
+    check(&|s| s.config.epochs = 0, "`epochs = 0` cannot be used");
+    check(&|s| s.config.learning_rate = -1.0, "`learning_rate = -1` cannot be used: expected a number above 0");
+    check(&|s| s.config.learning_rate = 1e30, "training: the loss is NaN in epoch");
+    check(&|s| s.config.micro_batch = 0, "`micro_batch = 0` cannot be used");
+    check(&|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])), "the checkpoint is of another model");
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"junk").unwrap();
+    assert!(Checkpoint::load(file.path()).unwrap_err().to_string().contains("not a checkpoint: "));
+}
+
+#[test]
+fn losses_agree_with_their_derivatives() {
+    for loss in [Loss::Bce, Loss::Mse] {
+        for (z, y) in [(0.3f32, 1.0f32), (-2.0, 0.0), (5.0, 1.0), (-40.0, 1.0), (40.0, 0.0)] {
+            let step = 0.25f32;
+            let difference = (loss.row(z + step, y).0 - loss.row(z - step, y).0) / (2.0 * f64::from(step));
+            assert!((difference - loss.row(z, y).1).abs() < 6e-3, "{loss:?} {z} {y}");
+        }
+    }
+    assert_eq!(Loss::Bce.row(800.0, 0.0), (800.0, 1.0));
+}
