@@ -32,6 +32,8 @@ mod pca;
 pub mod probing;
 pub mod regression;
 pub mod spectrum;
+#[cfg(test)]
+mod tests;
 
 pub use bootstrap::{Bootstrap, over_seeds};
 pub use estimate::Estimate;

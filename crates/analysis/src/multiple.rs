@@ -8,7 +8,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut q = vec![1.0; n];
     let mut smallest: f64 = 1.0;
     for (from_top, &index) in order.iter().enumerate() {
-        smallest = smallest.min(p[index] * n as f64 / (n - from_top) as f64);
+        smallest = smallest.min(p[index] * (n as f64 / (n - from_top) as f64));
         q[index] = smallest;
     }
     q

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::regression;
 
-/// `|Σ x_t exp(-2πi j t / n)|²` for j = 1 .. floor((n - 1) / 2): no mean, no Nyquist frequency.
+/// `|Σ x_t exp(-2πi j t / n)|² / n` for j = 1 .. floor((n - 1) / 2): no mean, no Nyquist frequency.
 pub fn periodogram(series: &[f64]) -> Vec<f64> {
     let n = series.len();
     let mut buffer: Vec<Complex<f64>> = series.iter().map(|&x| Complex::new(x, 0.0)).collect();
     FftPlanner::new().plan_fft_forward(n).process(&mut buffer);
-    buffer.iter().skip(1).take(n.saturating_sub(1) / 2).map(Complex::norm_sqr).collect()
+    buffer.iter().skip(1).take(n.saturating_sub(1) / 2).map(|x| x.norm_sqr() / n as f64).collect()
 }
 
 /// p value of Fisher's g = max I / Σ I over `m` ordinates under white Gaussian noise (Fisher 1929).

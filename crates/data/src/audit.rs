@@ -93,7 +93,7 @@ fn parts_are_apart(dataset: &Dataset, history: usize) -> Result<AuditCheck, Data
             let Some(first) = of(pair.1).map(|w| w.start).min() else { continue };
             // Rows `first - history ..` feed the later window; `last` is the latest row whose outcome the earlier part saw.
             let gap = (first as i64) - (history as i64) - (last as i64);
-            if gap < 0 {
+            if gap < 1 {
                 return Err(DataError::Leak(format!(
                     "{} and {} overlap: the first {} window of {} reaches back to row {}, but row {last} is predicted in {}",
                     pair.0.name(),
@@ -104,12 +104,12 @@ fn parts_are_apart(dataset: &Dataset, history: usize) -> Result<AuditCheck, Data
                     pair.0.name(),
                 )));
             }
-            smallest = smallest.min(gap as usize);
+            smallest = smallest.min(gap as usize - 1);
         }
     }
     Ok(AuditCheck {
         name: "parts do not overlap".into(),
-        detail: format!("the closest parts are {smallest} rows apart, windows and indicator histories included"),
+        detail: format!("at least {smallest} rows lie between them, windows and indicator histories included"),
     })
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-use crate::{DataError, Prices, prices::{Bar, COLUMNS}};
+use crate::{DataError, Prices, bars::{Bar, COLUMNS}};
 
 /// Prices by symbol, and notices for the reader.
 pub type PricesAndNotices = (Vec<Prices>, Vec<String>);
@@ -58,7 +58,7 @@ pub(crate) fn finish(path: &Path, symbols: BTreeMap<String, Vec<Bar>>) -> Result
     let (mut all, mut notices) = (Vec::new(), Vec::new());
     for (symbol, bars) in symbols {
         let symbol = if symbol.is_empty() { stem(path) } else { symbol };
-        let (prices, notice) = Prices::from_bars(&symbol, path, bars)?;
+        let (prices, notice) = Bar::prices(&symbol, path, bars)?;
         all.push(prices);
         notices.extend(notice);
     }

@@ -18,12 +18,16 @@
 //! This crate knows no tensors and no models. With `default-features = false` it knows no files and no network either.
 
 pub mod audit;
+#[cfg(feature = "io")]
+mod bars;
 pub mod calendar;
 #[cfg(feature = "io")]
 mod csv_prices;
 mod dataset;
 mod error;
 pub mod finance;
+#[cfg(feature = "io")]
+mod frame;
 pub mod indicators;
 pub mod market;
 #[cfg(feature = "io")]
@@ -32,6 +36,8 @@ mod prices;
 mod scaler;
 mod seed;
 mod split;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "yahoo")]
 mod yahoo;
 
@@ -39,6 +45,8 @@ mod yahoo;
 pub use csv_prices::{PricesAndNotices, read_csv};
 pub use dataset::{Dataset, FeatureGroup, Role, Split, Window, check_groups};
 pub use error::DataError;
+#[cfg(feature = "io")]
+pub use frame::write_frame;
 #[cfg(feature = "io")]
 pub use parquet_prices::{parse_parquet, read_parquet, write_parquet};
 pub use prices::{Prices, format_time};

@@ -6,9 +6,9 @@ use chrono::{DateTime, NaiveDateTime};
 use polars::prelude::*;
 
 use crate::{
-    DataError, Prices,
+    DataError, Prices, write_frame,
     csv_prices::{Places, PricesAndNotices, finish, parse_time},
-    prices::{Bar, COLUMNS},
+    bars::{Bar, COLUMNS},
 };
 
 /// Reads a Parquet file with Yahoo's columns. `Date` may be a date, a timestamp or text; rows are counted from 1.
@@ -131,15 +131,7 @@ pub fn write_parquet(path: &Path, prices: &Prices) -> Result<(), DataError> {
     let mut frame = DataFrame::new(prices.len(), std::iter::once(times).chain(values).collect())
         .map_err(|error| write_error(error.to_string()))?;
 
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    let file = File::create(&temporary).map_err(|error| write_error(error.to_string()))?;
-    let written = ParquetWriter::new(file).finish(&mut frame).map_err(|error| error.to_string());
-    let renamed = written.and_then(|_| std::fs::rename(&temporary, path).map_err(|error| error.to_string()));
-    renamed.map_err(|reason| {
-        // What is left of the temporary file helps nobody; its own failure to go adds nothing to the message.
-        let _ = std::fs::remove_file(&temporary);
-        write_error(reason)
-    })
+    write_frame(path, &mut frame)
 }
 
 #[cfg(test)]

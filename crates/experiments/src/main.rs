@@ -1,1 +1,209 @@
-fn main(){}
+//! The `disentangle` binary: arguments in, exit codes out.
+
+use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use disentangle_experiments::{
+    Backend, CANCEL, Experiment, ExperimentError, Options, bench,
+    commands::{self, DatasetCommand},
+    execute,
+    finance::Finance,
+};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Finds what a transformer on tabular sequences learned for the wrong reason, and shows where it lives.
+#[derive(Debug, Parser)]
+#[command(name = "disentangle", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs an experiment from data to report.
+    Experiment(ExperimentArguments),
+    /// Names experiments, datasets, models, sites, metrics and strategies.
+    List,
+    /// Scores new rows with a run's model.
+    Predict {
+        /// The run's folder.
+        #[arg(long)]
+        run: PathBuf,
+        /// A price file.
+        #[arg(long)]
+        data: PathBuf,
+        /// Where the scores go, as .parquet or CSV; stdout if absent.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        machine: Machine,
+    },
+    /// Shows two or more runs side by side.
+    Compare {
+        /// Run folders.
+        #[arg(required = true, num_args = 2..)]
+        runs: Vec<PathBuf>,
+        /// One JSON document instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Renders a run's report again from its numbers.
+    Report {
+        /// The run's folder.
+        run: PathBuf,
+    },
+    /// Makes, fetches and describes data.
+    Dataset {
+        #[command(subcommand)]
+        command: DatasetCommand,
+    },
+    /// Times training, beside PyTorch if a Python with torch is given.
+    Bench {
+        /// What to time, separated by commas.
+        #[arg(long, value_delimiter = ',', default_value = "finance")]
+        workloads: Vec<String>,
+        /// A Python with torch.
+        #[arg(long)]
+        peer: Option<PathBuf>,
+        /// One JSON document instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        machine: Machine,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+struct Machine {
+    /// Where tensors live.
+    #[arg(long, value_enum, default_value = "flex")]
+    backend: Backend,
+    /// Worker threads; all cores if absent. Changes no number.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+impl Machine {
+    fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, Into::into);
+        self.threads.unwrap_or_else(cores).max(1)
+    }
+}
+
+#[derive(Debug, Args)]
+struct ExperimentArguments {
+    /// Its name; see `list`.
+    name: String,
+    #[command(flatten)]
+    machine: Machine,
+    /// The (first) seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many seeds to run, counted on from the first.
+    #[arg(long, default_value_t = 1)]
+    seeds: usize,
+    /// A setting; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+    /// A TOML file with settings.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// The run's folder; below `runs` if absent.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Prints metrics.json on stdout instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// No progress on stderr.
+    #[arg(long)]
+    quiet: bool,
+    /// Goes on with an interrupted run.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// A smoke run of seconds.
+    #[arg(long)]
+    fast: bool,
+    /// Seconds between two checkpoints, at least.
+    #[arg(long, default_value_t = 2, hide = true)]
+    checkpoint_seconds: u64,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The first Ctrl-C asks for a stop that leaves a run to resume; the second ends the process.
+    let handler = ctrlc::set_handler(|| {
+        if CANCEL.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("stopping after this step; press Ctrl-C again to stop at once");
+    });
+    if let Err(error) = handler {
+        eprintln!("note: Ctrl-C cannot be handled: {error}");
+    }
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ExperimentError::Interrupted) => ExitCode::from(130),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), ExperimentError> {
+    match command {
+        Command::Experiment(arguments) => experiment(&arguments),
+        Command::List => show(&commands::list(&Backend::Flex.open()?)?),
+        Command::Predict { run, data, out, machine } => {
+            let device = machine.backend.open()?;
+            show(&commands::predict(&run, &data, out.as_deref(), &device, machine.threads())?)
+        }
+        Command::Compare { runs, json } => show(&commands::compare(&runs, json)?),
+        Command::Report { run } => show(&format!("{}\n", commands::rerender(&run)?.display())),
+        Command::Dataset { command } => show(&commands::dataset(&command)?),
+        Command::Bench { workloads, peer, json, machine } => {
+            let document = bench::bench(&workloads, peer.as_deref(), &machine.backend.open()?, machine.threads())?;
+            show(&if json { format!("{document:#}\n") } else { bench::table(&document) })
+        }
+    }
+}
+
+fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
+    if arguments.name != Finance::NAME {
+        return Err(ExperimentError::Input(format!("unknown experiment `{}`; expected one of: {}", arguments.name, Finance::NAME)));
+    }
+    let threads = arguments.machine.threads();
+    // Analyses that use rayon stay within the same number of threads.
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        eprintln!("note: {error}");
+    }
+    let finished = execute::<Finance>(&Options {
+        backend: arguments.machine.backend,
+        seed: arguments.seed,
+        seeds: arguments.seeds,
+        sets: arguments.sets.clone(),
+        config: arguments.config.clone(),
+        out: arguments.out.clone(),
+        threads,
+        quiet: arguments.quiet,
+        resume: arguments.resume.clone(),
+        fast: arguments.fast,
+        checkpoint_every: Duration::from_secs(arguments.checkpoint_seconds),
+    })?;
+    if arguments.json {
+        return show(&finished.json);
+    }
+    show(&format!("{}\nreport: {}\n", finished.summary, finished.path.join("report.html").display()))
+}
+
+/// Prints; a reader that has gone away is no error.
+fn show(text: &str) -> Result<(), ExperimentError> {
+    use std::io::Write as _;
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(ExperimentError::Failed(format!("stdout: {error}"))),
+        _ => Ok(()),
+    }
+}

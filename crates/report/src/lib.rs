@@ -1,1 +1,55 @@
-//! stub
+//! Run folders, figures and reports.
+//!
+//! A [`Report`] is data: verdicts, tables, [`Figure`]s. [`page`] makes one HTML file of it that opens offline;
+//! [`save_figures`] draws the same figures as SVG and PNG. A [`RunDir`] is where all of it goes.
+//!
+//! ```
+//! use disentangle_report::{Block, Figure, Mark, Report, Section, Series, Values, page};
+//!
+//! let losses = Series::new("training", Mark::Line, Values::Numbers(vec![1.0, 2.0]), vec![0.7, 0.6]);
+//! let figure = Figure {
+//!     id: "loss".into(),
+//!     title: "Loss".into(),
+//!     reading: "Lower is better.".into(),
+//!     axes: ["epoch".into(), "loss".into(), String::new()],
+//!     series: vec![losses],
+//!     lines: vec![],
+//! };
+//! let section = Section { title: "Training".into(), blocks: vec![Block::Figure(figure)], ..Section::default() };
+//! let report = Report { title: "A <run>".into(), sections: vec![section], ..Report::default() };
+//! assert!(page(&report).contains("A &lt;run&gt;"));
+//! ```
+//!
+//! This crate knows no tensors, no models and no statistics.
+
+mod error;
+mod figure;
+mod page;
+mod plotly_figure;
+mod report;
+mod rows;
+mod run;
+mod static_figure;
+
+use std::path::Path;
+
+pub use error::ReportError;
+pub use figure::{Figure, Mark, Series, Values};
+pub use page::page;
+pub use report::{Block, Cell, Report, Section, Table, Tone, Verdict};
+pub use rows::{MetricRow, Prediction, write_metrics, write_predictions};
+pub use run::{RunDir, State, Status, read_json};
+
+/// Draws every figure of a report as `<id>.svg` and `<id>.png` in `folder`, which is made if need be.
+pub fn save_figures(report: &Report, folder: &Path) -> Result<(), ReportError> {
+    std::fs::create_dir_all(folder).map_err(|error| ReportError::write(folder, error))?;
+    for block in report.sections.iter().flat_map(|section| &section.blocks) {
+        if let Block::Figure(figure) = block {
+            static_figure::save(figure, folder)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -92,7 +92,7 @@ fn serve(answers: Vec<Answer>) -> Server {
 
 /// Three days: a gap, a dividend (the adjusted close is lower) and a live row that repeats the last day.
 fn chart() -> String {
-    r#"{"chart":{"result":[{"meta":{"currency":"USD","symbol":"SPY","exchangeName":"PCX","instrumentType":"ETF",
+    r#"{"chart":{"result":[{"meta":{"currency":"USD","symbol":"SPY","exchangeName":"PCX","fullExchangeName":"NYSEArca","hasPrePostMarketData":true,"instrumentType":"ETF",
         "firstTradeDate":728317800,"regularMarketTime":1578085200,"gmtoffset":-18000,"timezone":"EST",
         "exchangeTimezoneName":"America/New_York","regularMarketPrice":322.4,"chartPreviousClose":321.8,"priceHint":2,
         "currentTradingPeriod":{"pre":{"timezone":"EST","start":1,"end":2,"gmtoffset":-18000},

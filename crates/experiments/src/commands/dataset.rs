@@ -1,0 +1,145 @@
+//! `dataset generate|fetch|describe`.
+
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+use disentangle_data::{
+    Dataset, Prices, Split, YahooRequest, download,
+    finance::FinanceFeatures,
+    format_time,
+    market::{MarketConfig, simulate},
+    read_csv, read_parquet, write_parquet,
+};
+use serde_json::json;
+
+use crate::{ExperimentError, settings};
+
+/// What to do with data.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum DatasetCommand {
+    /// Makes simulated data with its ground truth beside it.
+    Generate {
+        /// `market`.
+        kind: String,
+        /// Where the Parquet file goes; the truth goes beside it as JSON.
+        #[arg(long)]
+        out: PathBuf,
+        /// Parameters, as key=value.
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        sets: Vec<String>,
+    },
+    /// Downloads prices from Yahoo as Parquet files, one a symbol.
+    Fetch {
+        /// Symbols, as Yahoo spells them.
+        #[arg(required = true)]
+        symbols: Vec<String>,
+        /// First day, included.
+        #[arg(long, default_value = "2020-01-01")]
+        start: NaiveDate,
+        /// Last day, not included.
+        #[arg(long, default_value = "2024-01-01")]
+        end: NaiveDate,
+        /// The folder for the files.
+        #[arg(long, default_value = ".cache/yahoo")]
+        out: PathBuf,
+    },
+    /// Checks a price file and says what it holds.
+    Describe {
+        /// CSV (also gzip) or Parquet.
+        file: PathBuf,
+    },
+}
+
+/// Runs a dataset command; returns what is printed.
+pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
+    match command {
+        DatasetCommand::Generate { kind, out, sets } if kind == "market" => generate(out, sets),
+        DatasetCommand::Generate { kind, .. } => Err(ExperimentError::Input(format!("unknown dataset `{kind}`; expected one of: market"))),
+        DatasetCommand::Fetch { symbols, start, end, out } => fetch(symbols, *start, *end, out),
+        DatasetCommand::Describe { file } => describe(file),
+    }
+}
+
+/// The day from which the shortcut is gone: the first test row under the default split.
+fn first_test_day(config: &MarketConfig) -> Result<NaiveDate, ExperimentError> {
+    let dataset: Dataset = FinanceFeatures::default().dataset("market", true, &[simulate(config)])?;
+    let first = dataset.part(Split::Test).first().map(|&w| dataset.windows[w].time.date());
+    first.ok_or_else(|| ExperimentError::Failed("the simulated market has no test rows".into()))
+}
+
+fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
+    let mut config: MarketConfig = settings::resolve(&MarketConfig::default(), None, sets)?;
+    if !config.volatility.is_finite() || config.volatility <= 0.0 || config.alpha + config.gamma / 2.0 + config.beta >= 1.0 {
+        return Err(ExperimentError::Input(
+            "`volatility`, `alpha`, `gamma`, `beta`: expected a volatility above 0 and alpha + gamma / 2 + beta below 1".into(),
+        ));
+    }
+    if config.shortcut_end.is_none() {
+        config.shortcut_end = Some(first_test_day(&config)?);
+    }
+    let prices = simulate(&config);
+    write_parquet(out, &prices)?;
+    let truth = json!({
+        "simulated": true,
+        "what": "GJR-GARCH(1,1) returns with a weak genuine momentum (RSI) and a calendar shortcut that ends; see disentangle_data::market",
+        "parameters": config,
+        "rows": prices.len(),
+        "roles": {"technical": "genuine", "calendar": "spurious"},
+        "shortcut": {"group": "calendar", "holds_until_before": config.shortcut_end},
+    });
+    let path = out.with_extension("truth.json");
+    let text = serde_json::to_string_pretty(&truth).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    std::fs::write(&path, text + "\n").map_err(|error| ExperimentError::Input(format!("{}: cannot be written: {error}", path.display())))?;
+    Ok(format!("{} rows in {}, truth in {}\n", prices.len(), out.display(), path.display()))
+}
+
+fn fetch(symbols: &[String], start: NaiveDate, end: NaiveDate, out: &Path) -> Result<String, ExperimentError> {
+    let request = YahooRequest::new(symbols.to_vec(), start, end, out.into());
+    let (mut text, mut failures) = (String::new(), Vec::new());
+    for answer in download(&request) {
+        match answer {
+            Ok((prices, notices)) => {
+                text += &summary(&prices);
+                text.extend(notices.into_iter().map(|notice| format!("  note: {notice}\n")));
+            }
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() {
+        return Ok(text);
+    }
+    // What did come stays in the cache and is said; the failure decides the exit code.
+    eprint!("{text}");
+    Err(ExperimentError::Input(failures.join("; ")))
+}
+
+fn describe(file: &Path) -> Result<String, ExperimentError> {
+    let parquet = file.extension().is_some_and(|extension| extension == "parquet" || extension == "pq");
+    let (symbols, notices) = if parquet { read_parquet(file)? } else { read_csv(file)? };
+    let mut text = String::new();
+    for prices in &symbols {
+        text += &summary(prices);
+    }
+    text.extend(notices.into_iter().map(|notice| format!("note: {notice}\n")));
+    match FinanceFeatures::default().dataset(&file.display().to_string(), false, &symbols) {
+        Ok(dataset) => {
+            for split in Split::PARTS {
+                text += &format!("{:<10} {} windows\n", split.name(), dataset.part(split).len());
+            }
+        }
+        Err(error) => text += &format!("not ready for `experiment finance` with its defaults: {error}\n"),
+    }
+    Ok(text)
+}
+
+fn summary(prices: &Prices) -> String {
+    let span = |time: Option<&chrono::NaiveDateTime>| time.map_or_else(String::new, |&time| format_time(time));
+    let adjusted = if prices.adjusted == prices.close { "no adjustment" } else { "adjusted close differs from close" };
+    format!(
+        "{:<10} {} rows from {} to {}; {adjusted}\n",
+        prices.symbol,
+        prices.len(),
+        span(prices.times.first()),
+        span(prices.times.last())
+    )
+}

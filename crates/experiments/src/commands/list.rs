@@ -1,0 +1,44 @@
+//! `list`: what there is.
+
+use burn::tensor::Device;
+use disentangle_data::Seed;
+use disentangle_models::{Classifier, ModelConfig, SequenceConfig};
+
+use crate::{Experiment, ExperimentError, finance::Finance};
+
+/// Experiments, datasets, models with their sites, metrics and strategies, as text.
+pub fn list(device: &Device) -> Result<String, ExperimentError> {
+    let mut text = format!("experiments\n  {:<12} {}\n\n", Finance::NAME, Finance::ABOUT);
+    text += "datasets\n";
+    text += "  market       simulated market, four years of business days, part of the program (the default)\n";
+    text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
+    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns\n\nmodels and their sites\n";
+    for (name, config) in [("sequence", ModelConfig::Sequence(SequenceConfig::new(5, 30)))] {
+        let model = config.init(Seed::new(0), device)?;
+        text += &format!("  {name} ({} parameters at its default sizes)\n", burn::module::Module::num_params(&model));
+        for site in model.sites() {
+            let [heads, positions, neurons] = site.axes;
+            text += &format!("    {:<24} [row, {heads}, {positions}, {neurons}]\n", site.name);
+        }
+    }
+    text += "  axes: row, head, position, neuron; a head alone: layers.0.attn.z[head=2]\n\nmetrics\n";
+    for (name, meaning) in METRICS {
+        text += &format!("  {name:<26} {meaning}\n");
+    }
+    text += "\nstrategies\n  erm          empirical risk minimisation\n";
+    Ok(text)
+}
+
+const METRICS: [(&str, &str); 11] = [
+    ("roc_auc", "area under the ROC curve, ties count one half"),
+    ("accuracy", "share of rows on the right side of probability 0.5"),
+    ("log_loss", "mean cross-entropy, natural logarithm"),
+    ("calibration_error", "expected calibration error, 10 bins of equal mass"),
+    ("roc_auc_over_logistic", "ROC AUC minus that of a logistic regression"),
+    ("roc_auc_drop", "ROC AUC lost when a group is permuted"),
+    ("accuracy_drop", "accuracy lost when a group is permuted"),
+    ("roc_auc_only", "ROC AUC when all but a group is permuted"),
+    ("probability_shift", "E[(p(x) - p(x without a group))^2]"),
+    ("*_granger_f", "F of a Granger test; its p is by parametric bootstrap"),
+    ("*_period", "strongest period; its p is Fisher's against an AR(1)"),
+];

@@ -1,0 +1,53 @@
+//! `predict --run DIR --data FILE`: new rows through a run's model.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use disentangle_data::{read_csv, read_parquet};
+use disentangle_report::{Prediction, ReportError, RunDir, write_predictions};
+
+use crate::{ExperimentError, finance};
+
+/// Scores a price file. Writes Parquet to `out` if it ends in `.parquet`, CSV otherwise; without `out` the CSV is returned.
+pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, threads: usize) -> Result<String, ExperimentError> {
+    RunDir::read_status(run)?;
+    if !run.join("preprocess.json").exists() {
+        let reason = if run.join("seeds").exists() {
+            "holds several seeds; expected one of the folders below seeds/".into()
+        } else {
+            "holds no trained model (preprocess.json is absent)".into()
+        };
+        return Err(ReportError::NotARun { path: run.into(), reason }.into());
+    }
+    let parquet = |path: &Path| path.extension().is_some_and(|extension| extension == "parquet");
+    let (symbols, notices) = if parquet(data) { read_parquet(data)? } else { read_csv(data)? };
+    for notice in notices {
+        eprintln!("note: {notice}");
+    }
+    let rows = finance::predict(run, &symbols, device, threads)?;
+    match out {
+        None => Ok(csv(&rows)),
+        Some(path) if parquet(path) => {
+            write_predictions(path, &rows)?;
+            Ok(format!("{} rows in {}\n", rows.len(), path.display()))
+        }
+        Some(path) => {
+            std::fs::write(path, csv(&rows)).map_err(|error| ReportError::Write {
+                path: PathBuf::from(path),
+                reason: error.to_string(),
+            })?;
+            Ok(format!("{} rows in {}\n", rows.len(), path.display()))
+        }
+    }
+}
+
+fn csv(rows: &[Prediction]) -> String {
+    let mut text = String::from("subject,row,time,label,logit,probability\n");
+    for row in rows {
+        let subject = if row.subject.contains([',', '"', '\n']) { format!("\"{}\"", row.subject.replace('"', "\"\"")) } else { row.subject.clone() };
+        let label = row.label.map_or_else(String::new, |label| label.to_string());
+        let probability = 1.0 / (1.0 + (-row.logit).exp());
+        text += &format!("{subject},{},{},{label},{:.6},{probability:.6}\n", row.row, row.time, row.logit);
+    }
+    text
+}

@@ -1,0 +1,43 @@
+//! `report DIR`: draws a run's report again from its numbers.
+
+use std::path::{Path, PathBuf};
+
+use disentangle_report::{ReportError, RunDir, State, page, read_json, save_figures};
+use serde_json::Value;
+
+use crate::{Aggregate, Experiment, ExperimentError, Render, finance::Finance};
+
+/// Writes `report.html` and the figures of a finished run again; returns the report's path.
+pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
+    let status = RunDir::read_status(path)?;
+    if status.state != State::Done {
+        let reason = format!("the run is {:?}, expected one that is done", status.state).to_lowercase();
+        return Err(ReportError::NotARun { path: path.into(), reason }.into());
+    }
+    let report = outcome(path)?.report();
+    save_figures(&report, &path.join("figures"))?;
+    let target = path.join("report.html");
+    let temporary = path.join("report.tmp");
+    std::fs::write(&temporary, page(&report))
+        .and_then(|()| std::fs::rename(&temporary, &target))
+        .map_err(|error| ReportError::Write {
+            path: target.clone(),
+            reason: error.to_string(),
+        })?;
+    Ok(target)
+}
+
+/// A run's numbers, whatever its experiment.
+pub(super) fn outcome(path: &Path) -> Result<Box<dyn Render>, ExperimentError> {
+    let json: Value = read_json(path, "metrics.json")?;
+    let text = |key: &str| json[key].as_str().unwrap_or_default().to_string();
+    match (text("kind").as_str(), text("experiment").as_str()) {
+        ("aggregate", _) => Ok(Box::new(read_json::<Aggregate>(path, "metrics.json")?)),
+        ("run", Finance::NAME) => Ok(Box::new(read_json::<<Finance as Experiment>::Outcome>(path, "metrics.json")?)),
+        (_, other) => Err(ReportError::NotARun {
+            path: path.into(),
+            reason: format!("metrics.json is of experiment `{other}`, which this program does not know"),
+        }
+        .into()),
+    }
+}

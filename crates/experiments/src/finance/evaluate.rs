@@ -1,0 +1,106 @@
+//! Out-of-sample performance and importance with intervals.
+
+use disentangle_analysis::{
+    Bootstrap, Estimate,
+    classification::{accuracy, calibration_error, log_loss, roc_auc, sigmoid},
+    logistic::Logistic,
+    multiple::permutation_p,
+};
+use disentangle_data::{Dataset, Seed, Split};
+use ndarray::{Array2, Array3};
+
+use super::outcome::Performance;
+
+/// Scores of one model on one set of rows.
+pub(super) struct Scored<'a> {
+    pub(super) model: &'a str,
+    pub(super) part: &'a str,
+    pub(super) logits: &'a [f64],
+    pub(super) labels: &'a [f32],
+}
+
+pub(super) fn take(values: &[f64], rows: &[usize]) -> Vec<f64> {
+    rows.iter().map(|&row| values[row]).collect()
+}
+
+fn take_labels(values: &[f32], rows: &[usize]) -> Vec<f32> {
+    rows.iter().map(|&row| values[row]).collect()
+}
+
+/// All metrics of one model on one set of rows.
+pub(super) fn performance(scored: &Scored, bootstrap: &Bootstrap, permutations: usize) -> Performance {
+    let n = scored.labels.len();
+    let estimate = |metric: &dyn Fn(&[f64], &[f32]) -> Option<f64>| {
+        bootstrap.estimate(n, |rows| metric(&take(scored.logits, rows), &take_labels(scored.labels, rows)))
+    };
+    let mut auc = estimate(&roc_auc);
+    auc.p = auc.value.map(|value| permutation_p(value, &null_auc(scored, bootstrap.seed.child("null"), permutations)));
+    let calibration = |z: &[f64], y: &[f32]| calibration_error(&z.iter().map(|&z| sigmoid(z)).collect::<Vec<_>>(), y, 10);
+    Performance {
+        model: scored.model.into(),
+        part: scored.part.into(),
+        auc,
+        accuracy: estimate(&accuracy),
+        log_loss: estimate(&log_loss),
+        calibration_error: estimate(&calibration),
+    }
+}
+
+/// AUC of the same scores on permuted labels.
+fn null_auc(scored: &Scored, seed: Seed, draws: usize) -> Vec<f64> {
+    let mut labels = scored.labels.to_vec();
+    let mut rng = seed.rng();
+    (0..draws)
+        .filter_map(|_| {
+            rng.shuffle(&mut labels);
+            roc_auc(scored.logits, &labels)
+        })
+        .collect()
+}
+
+/// AUC of `ours` minus AUC of `theirs` on the same resampled rows.
+pub(super) fn difference(ours: &[f64], theirs: &[f64], labels: &[f32], bootstrap: &Bootstrap) -> Estimate {
+    bootstrap.estimate(labels.len(), |rows| {
+        let labels = take_labels(labels, rows);
+        Some(roc_auc(&take(ours, rows), &labels)? - roc_auc(&take(theirs, rows), &labels)?)
+    })
+}
+
+/// Windows laid out flat, `[window, lookback * feature]`.
+fn flat(inputs: Array3<f32>) -> Array2<f64> {
+    let (rows, positions, features) = inputs.dim();
+    let values = inputs.iter().map(|&x| f64::from(x)).collect();
+    Array2::from_shape_vec((rows, positions * features), values).unwrap_or_default()
+}
+
+/// Training rows of the linear baseline, at most: its optimiser holds them all in f64.
+const LOGISTIC_ROWS: usize = 20_000;
+
+/// Logits of a logistic regression on the flat window, fitted on training rows; its ridge penalty is the one of
+/// {1, 10, 100, 1000} with the smallest log loss on validation rows.
+pub(super) fn logistic_logits(dataset: &Dataset, rows: &[usize]) -> Result<Vec<f64>, String> {
+    let mut train = dataset.part(Split::Train);
+    let latest = train.len().saturating_sub(LOGISTIC_ROWS);
+    train.drain(..latest);
+    let validation = dataset.part(Split::Validation);
+    let (x, y) = (flat(dataset.inputs(&train)), dataset.labels(&train));
+    let (x_validation, y_validation) = (flat(dataset.inputs(&validation)), dataset.labels(&validation));
+    let mut best: Option<(f64, Logistic)> = None;
+    for penalty in [1.0, 10.0, 100.0, 1000.0] {
+        let fit = Logistic::fit(x.view(), &y, penalty)?;
+        let loss = log_loss(&fit.logits(&x_validation), &y_validation).unwrap_or(f64::INFINITY);
+        if best.as_ref().is_none_or(|(least, _)| loss < *least) {
+            best = Some((loss, fit));
+        }
+    }
+    let (_, fit) = best.ok_or("no penalty could be fitted")?;
+    Ok(fit.logits(&flat(dataset.inputs(rows))))
+}
+
+/// The constant logit of the training rows' positive rate.
+pub(super) fn majority_logit(dataset: &Dataset) -> f64 {
+    let labels = dataset.labels(&dataset.part(Split::Train));
+    let positive = labels.iter().filter(|&&y| y > 0.5).count() as f64;
+    let rate = (positive + 0.5) / (labels.len() as f64 + 1.0);
+    (rate / (1.0 - rate)).ln()
+}

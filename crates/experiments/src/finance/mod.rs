@@ -1,0 +1,309 @@
+//! `experiment finance`: does a transformer on prices lean on the calendar? (Notebook parts 3, 7, 11, 13, 26, 27.)
+
+mod config;
+mod evaluate;
+mod outcome;
+mod preprocess;
+mod render;
+mod series;
+mod source;
+mod verdicts;
+mod walk_forward;
+
+use burn::tensor::Device;
+use disentangle_analysis::{Bootstrap, Pca, importance, learning, probing};
+use disentangle_data::{Dataset, Split, audit, audit::AuditCheck, format_time};
+use disentangle_models::{
+    Model, ModelConfig,
+    train::{Checkpoint, Control, Epoch, Erm, Loss, Stop, Task, Trained, train},
+    weights,
+};
+use disentangle_report::{Prediction, write_predictions};
+
+pub use config::{FinanceConfig, Source};
+pub use outcome::Outcome;
+pub use preprocess::{Preprocess, predict};
+pub use source::{EMBEDDED, Loaded, load};
+
+use crate::{Context, Experiment, ExperimentError, context::CANCEL};
+use evaluate::{Scored, difference, logistic_logits, majority_logit, performance};
+use outcome::{DataCard, ModelCard, PartCard, PartImportance, Performance, Representation, Training};
+
+/// The experiment.
+#[derive(Clone, Copy, Debug)]
+pub struct Finance;
+
+/// Prices that were read, windowed and audited.
+#[derive(Debug)]
+pub struct Input {
+    loaded: Loaded,
+    dataset: Dataset,
+    audit: Vec<AuditCheck>,
+}
+
+impl Experiment for Finance {
+    const NAME: &'static str = "finance";
+    const ABOUT: &'static str = "prices: next day's direction from technical and calendar features; what does the model lean on?";
+    type Config = FinanceConfig;
+    type Input = Input;
+    type Outcome = Outcome;
+
+    fn fast(config: &mut FinanceConfig) {
+        config.epochs = 3;
+        config.permutations = 9;
+        config.resamples = 50;
+        config.granger_draws = 19;
+        config.walk_forward = false;
+    }
+
+    fn load(config: &FinanceConfig, seed: u64, device: &Device) -> Result<Input, ExperimentError> {
+        let loaded = load(config)?;
+        let features = config.features();
+        let mut dataset = features.dataset(&loaded.name, loaded.simulated, &loaded.symbols)?;
+        dataset.notices.extend(loaded.notices.clone());
+        let seed = disentangle_data::Seed::new(seed).child("audit");
+        let mut audit = vec![audit::causal_features(&loaded.symbols, &dataset.features, |prices| features.compute(prices), seed)?];
+        audit.extend(audit::windows_and_splits(&dataset, features.longest_indicator() - 1)?);
+        // Sizes that cannot work and foreign weights are found before a folder is made.
+        start_model(config, seed, device)?;
+        Ok(Input { loaded, dataset, audit })
+    }
+
+    fn input_hash(input: &Input) -> String {
+        input.loaded.hash.clone()
+    }
+
+    fn run(config: &FinanceConfig, input: &Input, context: &Context) -> Result<Outcome, ExperimentError> {
+        let dataset = &input.dataset;
+        let bootstrap = Bootstrap::new(config.features().embargo(), config.resamples, context.root().child("bootstrap"));
+        let trained = fit(config, dataset, context)?;
+        save_model(config, dataset, &trained.model, context)?;
+
+        let (performance, over_logistic) = compare_models(config, dataset, &trained.model, &bootstrap, context)?;
+        let importance = importance_by_part(config, dataset, &trained.model, &bootstrap, context)?;
+        let walk_forward = walk_forward::run(dataset, config, &bootstrap, context)?;
+        context.go_on()?;
+        let seed = context.root().child("granger");
+        let importance_series = series::of_importance(&walk_forward, config.granger_draws, seed, context.threads);
+        let feature_series = series::of_features(dataset, config.granger_draws, seed, context.threads);
+        let losses = |of: fn(&Epoch) -> f64| trained.history.iter().map(of).collect::<Vec<_>>();
+        Ok(Outcome {
+            schema_version: 1,
+            kind: "run".into(),
+            experiment: Self::NAME.into(),
+            seed: context.seed,
+            data: data_card(config, input),
+            audit: input.audit.clone(),
+            model: ModelCard {
+                family: "sequence".into(),
+                parameters: burn::module::Module::num_params(&trained.model),
+            },
+            training: Training {
+                dynamics: learning::dynamics(&losses(|e| e.train_loss), &losses(|e| e.validation_loss)),
+                history: trained.history,
+                best_epoch: trained.best_epoch,
+                stop: trained.stop,
+            },
+            performance,
+            over_logistic,
+            importance,
+            walk_forward,
+            importance_series,
+            feature_series,
+            representation: representation(dataset, &trained.model, context)?,
+        })
+    }
+}
+
+fn start_model(config: &FinanceConfig, seed: disentangle_data::Seed, device: &Device) -> Result<Model, ExperimentError> {
+    let model = config.model().init(seed.child("model"), device)?;
+    match &config.weights {
+        None => Ok(model),
+        Some(path) => Ok(weights::load(model, path, device)?),
+    }
+}
+
+/// Trains, or goes on training, the main model.
+fn fit(config: &FinanceConfig, dataset: &Dataset, context: &Context) -> Result<Trained, ExperimentError> {
+    let model = start_model(config, context.root(), context.device)?;
+    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
+    let task = Task {
+        dataset,
+        train: &train_rows,
+        validation: &validation,
+        loss: Loss::Bce,
+    };
+    let path = context.path("checkpoint/state.safetensors");
+    std::fs::create_dir_all(context.path("checkpoint"))
+        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
+    let resume = if path.exists() { Some(Checkpoint::load(&path)?) } else { None };
+    let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.history().len());
+    let seed = context.seed;
+    // Another seed's events share the file.
+    context.run.truncate_events(|event| event["seed"] != seed || event["epoch"].as_u64().is_none_or(|epoch| epoch <= done as u64))?;
+    let bar = context.progress("training", config.epochs);
+    bar.set_position(done as u64);
+    let mut failed = None;
+    let control = Control {
+        threads: context.threads,
+        cancel: &CANCEL,
+        on_epoch: &mut |epoch| {
+            bar.inc(1);
+            let mut event = serde_json::to_value(epoch).unwrap_or_default();
+            event["seed"] = seed.into();
+            failed = context.run.event(&event).err().or(failed.take());
+        },
+        checkpoint: Some((path, context.checkpoint_every)),
+        resume,
+    };
+    let trained = train(&model, &task, &mut Erm, &config.training(), context.root().child("train"), context.device, control)?;
+    bar.finish_and_clear();
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if trained.stop == Stop::Cancelled { Err(ExperimentError::Interrupted) } else { Ok(trained) }
+}
+
+/// Everything that is needed to score new rows.
+fn save_model(config: &FinanceConfig, dataset: &Dataset, model: &Model, context: &Context) -> Result<(), ExperimentError> {
+    weights::save(model, &context.path("model.safetensors"))?;
+    let config_json: ModelConfig = model.config();
+    context.run.write_json(&context.name("model.json"), &config_json)?;
+    context.run.write_json(&context.name("preprocess.json"), &Preprocess::new(config.features(), dataset))?;
+    Ok(())
+}
+
+type Compared = (Vec<Performance>, Vec<(String, disentangle_analysis::Estimate)>);
+
+/// Transformer, logistic regression and majority class on validation and test rows; all rows' predictions to a file.
+fn compare_models(
+    config: &FinanceConfig,
+    dataset: &Dataset,
+    model: &Model,
+    bootstrap: &Bootstrap,
+    context: &Context,
+) -> Result<Compared, ExperimentError> {
+    let (mut performances, mut differences, mut predictions) = (Vec::new(), Vec::new(), Vec::new());
+    for split in Split::PARTS {
+        if split == Split::Validation && dataset.shared_validation {
+            continue;
+        }
+        let rows = dataset.part(split);
+        let labels = dataset.labels(&rows);
+        let sequence = probing::logits(model, &dataset.inputs(&rows), context.device, context.threads)?;
+        let logistic = logistic_logits(dataset, &rows).map_err(ExperimentError::Failed)?;
+        let majority = vec![majority_logit(dataset); rows.len()];
+        for (name, logits) in [("sequence", &sequence), ("logistic", &logistic), ("majority", &majority)] {
+            let scored = Scored {
+                model: name,
+                part: split.name(),
+                logits,
+                labels: &labels,
+            };
+            performances.push(performance(&scored, bootstrap, config.permutations));
+            predictions.extend(rows.iter().zip(logits).map(|(&row, &logit)| prediction(dataset, row, name, split, logit, context.seed)));
+        }
+        differences.push((split.name().to_string(), difference(&sequence, &logistic, &labels, bootstrap)));
+    }
+    write_predictions(&context.path("predictions.parquet"), &predictions)?;
+    Ok((performances, differences))
+}
+
+fn prediction(dataset: &Dataset, row: usize, model: &str, split: Split, logit: f64, seed: u64) -> Prediction {
+    let window = &dataset.windows[row];
+    Prediction {
+        split: split.name().into(),
+        row: window.target as u64,
+        time: format_time(window.time),
+        subject: dataset.subjects[window.subject as usize].clone(),
+        environment: dataset.environments[window.environment as usize].clone(),
+        seed,
+        model: model.into(),
+        strategy: None,
+        label: Some(window.label),
+        logit,
+    }
+}
+
+/// Names and columns, as the permutations take them.
+fn groups_of(dataset: &Dataset) -> Vec<(String, Vec<usize>)> {
+    dataset.groups.iter().map(|group| (group.name.clone(), group.columns.clone())).collect()
+}
+
+/// The latest rows of a part on which groups are permuted: their number times the draws must pass through the network.
+const IMPORTANCE_ROWS: usize = 1000;
+
+fn importance_by_part(
+    config: &FinanceConfig,
+    dataset: &Dataset,
+    model: &Model,
+    bootstrap: &Bootstrap,
+    context: &Context,
+) -> Result<Vec<PartImportance>, ExperimentError> {
+    let parts: &[Split] = if dataset.shared_validation { &[Split::Test] } else { &[Split::Validation, Split::Test] };
+    let bar = context.progress("importance", parts.len());
+    let mut all = Vec::new();
+    for split in parts {
+        context.go_on()?;
+        let rows = dataset.part(*split);
+        let rows = &rows[rows.len().saturating_sub(IMPORTANCE_ROWS)..];
+        let (inputs, labels) = (dataset.inputs(rows), dataset.labels(rows));
+        let logits = |x: &ndarray::Array3<f32>| probing::logits(model, x, context.device, context.threads);
+        let seed = context.root().child("importance").child(split.name());
+        let ablated = importance::ablate(&inputs, &groups_of(dataset), config.permutations, seed, logits)?;
+        let whole = logits(&inputs)?;
+        for group in &ablated {
+            all.push(PartImportance {
+                part: split.name().into(),
+                importance: importance::importance(&whole, &labels, group, bootstrap),
+            });
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(all)
+}
+
+fn representation(dataset: &Dataset, model: &Model, context: &Context) -> Result<Representation, ExperimentError> {
+    let rows = dataset.part(Split::Test);
+    let rows = &rows[rows.len().saturating_sub(IMPORTANCE_ROWS)..];
+    let pooled = probing::activations(model, dataset.inputs(rows).view(), "pool", context.device)?;
+    let pca = Pca::fit(pooled.view()).map_err(|error| ExperimentError::Failed(format!("site `pool`: {error}")))?;
+    let points = pca.project(pooled.view(), 3);
+    let coordinate = |row: usize, axis: usize| points.get([row, axis]).copied().unwrap_or(0.0);
+    Ok(Representation {
+        site: "pool".into(),
+        share: pca.share.iter().take(10).copied().collect(),
+        points: (0..rows.len()).map(|row| [0, 1, 2].map(|axis| coordinate(row, axis))).collect(),
+        labels: dataset.labels(rows).iter().map(|&y| u8::from(y > 0.5)).collect(),
+    })
+}
+
+fn data_card(config: &FinanceConfig, input: &Input) -> DataCard {
+    let dataset = &input.dataset;
+    let times = || input.loaded.symbols.iter().flat_map(|prices| prices.times.iter().copied());
+    let parts = Split::PARTS.map(|split| {
+        let rows = dataset.part(split);
+        let labels = dataset.labels(&rows);
+        let time = |row: Option<&usize>| row.map_or_else(Default::default, |&row| dataset.windows[row].time);
+        PartCard {
+            part: split.name().into(),
+            windows: rows.len(),
+            positive: labels.iter().map(|&y| f64::from(y)).sum::<f64>() / labels.len().max(1) as f64,
+            span: [time(rows.first()), time(rows.last())],
+        }
+    });
+    DataCard {
+        name: dataset.name.clone(),
+        simulated: dataset.simulated,
+        symbols: dataset.subjects.clone(),
+        rows: input.loaded.symbols.iter().map(disentangle_data::Prices::len).sum(),
+        span: [times().min().unwrap_or_default(), times().max().unwrap_or_default()],
+        lookback: dataset.lookback,
+        embargo: config.features().embargo(),
+        features: dataset.features.clone(),
+        groups: dataset.groups.clone(),
+        parts: parts.into(),
+        notices: dataset.notices.clone(),
+    }
+}

@@ -1,0 +1,109 @@
+//! What the numbers say, in plain sentences with the numbers in them.
+
+use disentangle_analysis::Estimate;
+use disentangle_data::Role;
+use disentangle_report::{Tone, Verdict};
+
+use super::outcome::{Outcome, Performance};
+
+pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
+    let mut all = vec![power(outcome)];
+    all.extend(leaning(outcome));
+    all.extend(breaking(outcome));
+    all.extend(against_logistic(outcome));
+    if let Ok(walk) = &outcome.walk_forward {
+        all.push(through_time(&walk.pooled));
+    }
+    all
+}
+
+fn verdict(tone: Tone, text: String) -> Verdict {
+    Verdict { text, tone }
+}
+
+fn on<'a>(outcome: &'a Outcome, part: &str) -> Option<&'a Performance> {
+    outcome.performance.iter().find(|p| p.model == "sequence" && p.part == part)
+}
+
+/// An interval above one half, and a permutation test that agrees.
+fn predicts(auc: &Estimate) -> bool {
+    auc.above(0.5) && auc.p.is_none_or(|p| p <= 0.05)
+}
+
+fn with_p(auc: &Estimate) -> String {
+    auc.p.map_or_else(|| auc.show(2), |p| format!("{}, permutation p = {p:.2}", auc.show(2)))
+}
+
+fn power(outcome: &Outcome) -> Verdict {
+    let Some(test) = on(outcome, "test") else {
+        return verdict(Tone::Neutral, "predictive power was not measured".into());
+    };
+    let auc = &test.auc;
+    if predicts(auc) {
+        verdict(Tone::Good, format!("predictive power on the test rows: AUC {}", with_p(auc)))
+    } else if auc.below(0.5) {
+        verdict(Tone::Bad, format!("worse than chance on the test rows: AUC {}: what was learned turned around", with_p(auc)))
+    } else {
+        verdict(Tone::Neutral, format!("no evidence of predictive power on the test rows: AUC {}", with_p(auc)))
+    }
+}
+
+/// The group whose removal costs most where the model was chosen.
+fn leaning(outcome: &Outcome) -> Option<Verdict> {
+    let part = if outcome.importance.iter().any(|i| i.part == "validation") { "validation" } else { "test" };
+    let mut groups: Vec<_> = outcome.importance.iter().filter(|i| i.part == part).map(|i| &i.importance).collect();
+    groups.sort_by(|a, b| b.auc_drop.value.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.auc_drop.value.unwrap_or(f64::NEG_INFINITY)));
+    let first = groups.first()?;
+    let role = outcome.data.groups.iter().find(|group| group.name == first.group).map(|group| group.role);
+    let rest: Vec<String> = groups[1..].iter().map(|g| format!("{} {}", g.group, g.auc_drop.show(2))).collect();
+    let loss = format!("without it the {part} AUC falls by {} (others: {})", first.auc_drop.show(2), rest.join(", "));
+    Some(if first.auc_drop.above(0.0) && first.auc_drop.p.is_none_or(|p| p <= 0.05) {
+        match role {
+            Some(Role::Spurious | Role::Protected) => verdict(Tone::Bad, format!("the model leans on {}, a shortcut: {loss}", first.group)),
+            _ => verdict(Tone::Good, format!("the model leans on {}: {loss}", first.group)),
+        }
+    } else {
+        verdict(Tone::Neutral, format!("the model leans on no group measurably: of {}, {loss}", first.group))
+    })
+}
+
+/// A group that helps on validation rows and no longer on test rows.
+fn breaking(outcome: &Outcome) -> Vec<Verdict> {
+    let of = |part: &str| outcome.importance.iter().filter(move |i| i.part == part).map(|i| i.importance.clone()).collect::<Vec<_>>();
+    let since = outcome.data.parts.iter().find(|p| p.part == "test").map(|p| p.span[0].date().to_string()).unwrap_or_default();
+    let (validation, test) = (of("validation"), of("test"));
+    let pairs = validation.iter().filter_map(|v| Some((v, test.iter().find(|t| t.group == v.group)?)));
+    pairs
+        .filter(|(v, t)| v.auc_drop.above(0.0) && t.auc_drop.high.zip(v.auc_drop.low).is_some_and(|(high, low)| high < low))
+        .map(|(v, t)| {
+            let text = format!(
+                "{} stops paying in the test rows, from {since}: it was worth {} of AUC in validation, and {} in test",
+                v.group,
+                v.auc_drop.show(2),
+                t.auc_drop.show(2)
+            );
+            verdict(Tone::Bad, text)
+        })
+        .collect()
+}
+
+fn against_logistic(outcome: &Outcome) -> Option<Verdict> {
+    let (_, difference) = outcome.over_logistic.iter().find(|(part, _)| part == "test")?;
+    let shown = difference.show(2);
+    Some(if difference.above(0.0) {
+        verdict(Tone::Good, format!("the transformer beats a logistic regression on the test rows: AUC difference {shown}"))
+    } else if difference.below(0.0) {
+        verdict(Tone::Bad, format!("a logistic regression beats the transformer on the test rows: AUC difference {shown}"))
+    } else {
+        verdict(Tone::Neutral, format!("the transformer is not distinguishable from a logistic regression on the test rows: AUC difference {shown}"))
+    })
+}
+
+fn through_time(pooled: &Performance) -> Verdict {
+    let shown = with_p(&pooled.auc);
+    if predicts(&pooled.auc) {
+        verdict(Tone::Good, format!("refitted through time, the model predicts rows that it had not seen: AUC {shown} over {} rows", pooled.auc.n))
+    } else {
+        verdict(Tone::Neutral, format!("refitted through time, there is no evidence of predictive power: AUC {shown} over {} rows", pooled.auc.n))
+    }
+}

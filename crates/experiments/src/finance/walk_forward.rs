@@ -1,0 +1,200 @@
+//! Refits through time: importance out of sample over the whole history (notebook part 26).
+
+use disentangle_analysis::{
+    Bootstrap,
+    classification::{accuracy, roc_auc},
+    importance::{self, Ablated},
+    probing,
+};
+use disentangle_data::{Dataset, Scaler, Split};
+use disentangle_models::train::{Control, Erm, Loss, Monitor, Stop, Task, train};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    FinanceConfig,
+    evaluate::{Scored, performance},
+    groups_of,
+    outcome::{WalkForward, WalkWindow},
+};
+use crate::{Context, ExperimentError, context::CANCEL};
+
+/// What one refit predicts; kept in the checkpoint, so that an interrupted run does not refit again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Scores {
+    rows: Vec<usize>,
+    train_rows: usize,
+    logits: Vec<f64>,
+    without: Vec<Vec<Vec<f64>>>,
+    only: Vec<Vec<Vec<f64>>>,
+}
+
+/// Permutations in each window; their mean is what counts.
+const DRAWS: usize = 10;
+
+/// Plans the windows: (training rows, scored rows), by position in time order.
+fn plan(dataset: &Dataset, config: &FinanceConfig, embargo: usize) -> Result<Vec<(std::ops::Range<usize>, std::ops::Range<usize>)>, String> {
+    let n = dataset.windows.len();
+    // Windows of several symbols share their times, so that the gap in windows is as many times as wide.
+    let gap = embargo * dataset.subjects.len();
+    let (window, least) = (config.window.max(1), config.first_refit_rows);
+    let first = least + gap;
+    if n < first + window {
+        return Err(format!(
+            "too few rows: {n} windows, and {} are needed for one refit (first_refit_rows = {least}, an embargo of {gap}, window = {window})",
+            first + window
+        ));
+    }
+    let mut plan = Vec::new();
+    let mut start = first;
+    while start < n {
+        let end = (start + window).min(n);
+        // A remainder of less than half a window would be too noisy a point.
+        if end - start >= window.div_ceil(2) {
+            let last = start - gap;
+            plan.push((last.saturating_sub(config.refit_rows.max(least))..last, start..end));
+        }
+        start = end;
+    }
+    Ok(plan)
+}
+
+/// Refits, scores, and puts the windows together.
+pub(super) fn run(
+    dataset: &Dataset,
+    config: &FinanceConfig,
+    bootstrap: &Bootstrap,
+    context: &Context,
+) -> Result<Result<WalkForward, String>, ExperimentError> {
+    if !config.walk_forward {
+        return Ok(Err("left out: walk_forward = false".into()));
+    }
+    let plan = match plan(dataset, config, config.features().embargo()) {
+        Ok(plan) => plan,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let name = context.name("checkpoint/walk-forward.json");
+    let mut scores: Vec<Scores> = std::fs::read(context.run.path().join(&name)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let bar = context.progress("walk-forward refits", plan.len());
+    bar.set_position(scores.len() as u64);
+    for (index, (fit, rows)) in plan.iter().enumerate().skip(scores.len()) {
+        scores.push(refit(dataset, config, context, index, fit.clone(), rows.clone())?);
+        context.run.write(&name, &serde_json::to_vec(&scores).map_err(|e| ExperimentError::Failed(e.to_string()))?)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Ok(summarise(dataset, config, bootstrap, &scores)))
+}
+
+fn refit(
+    dataset: &Dataset,
+    config: &FinanceConfig,
+    context: &Context,
+    index: usize,
+    fit: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+) -> Result<Scores, ExperimentError> {
+    let seed = context.root().child("walk-forward").index(index as u64);
+    let (fit, rows): (Vec<usize>, Vec<usize>) = (fit.collect(), rows.collect());
+    let mut own = dataset.clone();
+    for (position, window) in own.windows.iter_mut().enumerate() {
+        window.split = if fit.contains(&position) { Split::Train } else { Split::Embargo };
+    }
+    own.scaler = Scaler::fit(own.rows.view(), &feature_rows(&own, &fit));
+    let model = config.model().init(seed.child("model"), context.device)?;
+    let task = Task {
+        dataset: &own,
+        train: &fit,
+        // There are no rows to spare for validation: all epochs run, and no choice is made.
+        validation: &fit[..1],
+        loss: Loss::Bce,
+    };
+    let mut training = config.training();
+    (training.patience, training.monitor) = (0, Monitor::Train);
+    let control = Control {
+        threads: context.threads,
+        cancel: &CANCEL,
+        on_epoch: &mut |_| {},
+        checkpoint: None,
+        resume: None,
+    };
+    let trained = train(&model, &task, &mut Erm, &training, seed, context.device, control)?;
+    if trained.stop == Stop::Cancelled {
+        return Err(ExperimentError::Interrupted);
+    }
+    let logits = |x: &ndarray::Array3<f32>| probing::logits(&trained.model, x, context.device, context.threads);
+    let inputs = own.inputs(&rows);
+    let ablated = importance::ablate(&inputs, &groups_of(dataset), DRAWS, seed.child("permute"), logits)?;
+    let (without, only) = ablated.into_iter().map(|a| (a.without, a.only)).unzip();
+    Ok(Scores {
+        train_rows: fit.len(),
+        logits: logits(&inputs)?,
+        rows,
+        without,
+        only,
+    })
+}
+
+fn feature_rows(dataset: &Dataset, windows: &[usize]) -> Vec<usize> {
+    let mut used = vec![false; dataset.rows.nrows()];
+    for &w in windows {
+        let start = dataset.windows[w].start;
+        used[start..start + dataset.lookback].fill(true);
+    }
+    (0..used.len()).filter(|&row| used[row]).collect()
+}
+
+fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, scores: &[Scores]) -> WalkForward {
+    let groups = groups_of(dataset);
+    let ablated = |parts: &[&Scores], group: usize| {
+        let join = |of: &dyn Fn(&Scores) -> &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
+            (0..DRAWS).map(|draw| parts.iter().flat_map(|score| of(score)[draw].clone()).collect()).collect()
+        };
+        Ablated {
+            group: groups[group].0.clone(),
+            without: join(&|score| &score.without[group]),
+            only: join(&|score| &score.only[group]),
+        }
+    };
+    let windows = scores.iter().map(|score| {
+        let labels = dataset.labels(&score.rows);
+        let of = |rows: &[usize]| -> (Vec<f64>, Vec<f32>) { rows.iter().map(|&r| (score.logits[r], labels[r])).unzip() };
+        let metric = |metric: &dyn Fn(&[f64], &[f32]) -> Option<f64>| {
+            bootstrap.estimate(labels.len(), |rows| {
+                let (logits, labels) = of(rows);
+                metric(&logits, &labels)
+            })
+        };
+        let time = |row: &usize| dataset.windows[*row].time;
+        WalkWindow {
+            span: [score.rows.first().map(time), score.rows.last().map(time)].map(Option::unwrap_or_default),
+            train_rows: score.train_rows,
+            auc: metric(&roc_auc),
+            accuracy: metric(&accuracy),
+            importance: (0..groups.len())
+                .map(|group| importance::importance(&score.logits, &labels, &ablated(&[score], group), bootstrap))
+                .collect(),
+        }
+    });
+    let logits: Vec<f64> = scores.iter().flat_map(|score| score.logits.clone()).collect();
+    let rows: Vec<usize> = scores.iter().flat_map(|score| score.rows.clone()).collect();
+    let labels = dataset.labels(&rows);
+    let all: Vec<&Scores> = scores.iter().collect();
+    let scored = Scored {
+        model: "sequence",
+        part: "walk-forward",
+        logits: &logits,
+        labels: &labels,
+    };
+    WalkForward {
+        windows: windows.collect(),
+        pooled: performance(&scored, bootstrap, config.permutations),
+        importance: (0..groups.len())
+            .map(|group| {
+                let mut found = importance::importance(&logits, &labels, &ablated(&all, group), bootstrap);
+                // Ten draws are enough for a mean, not for a test.
+                (found.auc_drop.p, found.accuracy_drop.p) = (None, None);
+                found
+            })
+            .collect(),
+    }
+}

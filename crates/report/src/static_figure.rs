@@ -1,0 +1,210 @@
+//! Figures as SVG and PNG, by plotters and a font of our own, so that they look the same on every machine.
+
+use std::{path::Path, sync::Once};
+
+use plotters::{
+    backend::{BitMapBackend, DrawingBackend, SVGBackend},
+    chart::ChartBuilder,
+    coord::Shift,
+    drawing::{DrawingArea, IntoDrawingArea},
+    element::{Circle, ErrorBar, PathElement, Polygon, Rectangle},
+    series::{DashedLineSeries, LineSeries},
+    style::{Color, FontStyle, IntoFont, RGBColor, ShapeStyle, WHITE, register_font},
+};
+
+use crate::{
+    ReportError,
+    figure::{Figure, Mark, Series, Values, colour},
+};
+
+const SIZE: (u32, u32) = (900, 540);
+const FONT: &str = "Noto Sans";
+
+/// Writes `<id>.svg` and `<id>.png` into `folder`.
+pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
+    static FONTS: Once = Once::new();
+    FONTS.call_once(|| {
+        // The font is part of the program; a later figure reports it if it could not be used.
+        let _ = register_font(FONT, FontStyle::Normal, include_bytes!("../assets/NotoSans-subset.ttf"));
+    });
+    let error = |reason: String| ReportError::Figure {
+        id: figure.id.clone(),
+        reason,
+    };
+    let mut svg = String::new();
+    draw(figure, &SVGBackend::with_string(&mut svg, SIZE).into_drawing_area()).map_err(error)?;
+    let path = folder.join(format!("{}.svg", figure.id));
+    std::fs::write(&path, svg).map_err(|e| ReportError::write(&path, e))?;
+    let path = folder.join(format!("{}.png", figure.id));
+    draw(figure, &BitMapBackend::new(&path, SIZE).into_drawing_area()).map_err(error)
+}
+
+fn draw<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+    area.fill(&WHITE).map_err(text)?;
+    let area = area.titled(&figure.title, (FONT, 20).into_font()).map_err(text)?;
+    if figure.is_3d() { draw_3d(figure, &area) } else { draw_2d(figure, &area) }?;
+    area.present().map_err(text)
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn rgb(index: usize) -> RGBColor {
+    let (r, g, b) = colour(index);
+    RGBColor(r, g, b)
+}
+
+/// Numbers stay; names stand at 0, 1, 2, ..
+fn positions(values: &Values) -> Vec<f64> {
+    match values {
+        Values::Numbers(numbers) => numbers.clone(),
+        Values::Names(names) => (0..names.len()).map(|i| i as f64).collect(),
+    }
+}
+
+fn range(values: impl Iterator<Item = f64>, padding: f64) -> std::ops::Range<f64> {
+    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    if low > high {
+        return 0.0..1.0;
+    }
+    let room = (high - low).max(1e-9) * padding;
+    low - room..high + room
+}
+
+fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+    let bars = figure.series.iter().any(|series| series.mark == Mark::Bar);
+    let xs = range(figure.series.iter().flat_map(|s| positions(&s.x)), if bars { 0.0 } else { 0.03 });
+    let xs = if bars { xs.start - 0.6..xs.end + 0.6 } else { xs };
+    let ends = figure.series.iter().flat_map(|s| {
+        let intervals = s.low.iter().chain(&s.high).flatten().flatten();
+        s.y.iter().flatten().chain(intervals).copied().collect::<Vec<_>>()
+    });
+    let ys = range(ends.chain(figure.lines.iter().copied()).chain(bars.then_some(0.0)), 0.06);
+    let mut chart = ChartBuilder::on(area)
+        .margin(12)
+        .x_label_area_size(46)
+        .y_label_area_size(64)
+        .build_cartesian_2d(xs.clone(), ys)
+        .map_err(text)?;
+    let names = figure.series.first().and_then(|series| match &series.x {
+        Values::Names(names) => Some(names.clone()),
+        Values::Numbers(_) => None,
+    });
+    let label = |x: &f64| match &names {
+        None => format!("{x:.4}").trim_end_matches('0').trim_end_matches('.').to_string(),
+        Some(names) if (x - x.round()).abs() < 1e-6 && *x >= 0.0 => names.get(x.round() as usize).cloned().unwrap_or_default(),
+        Some(_) => String::new(),
+    };
+    // Labels stand at whole positions when these have names, and never crowd.
+    let ticks = names.as_ref().map_or(8, |names| if names.len() <= 8 { 2 * names.len() + 1 } else { 7 });
+    chart
+        .configure_mesh()
+        .light_line_style(RGBColor(240, 240, 240))
+        .x_desc(&figure.axes[0])
+        .y_desc(&figure.axes[1])
+        .x_labels(ticks)
+        .x_label_formatter(&label)
+        .label_style((FONT, 13))
+        .axis_desc_style((FONT, 15))
+        .draw()
+        .map_err(text)?;
+    for &y in &figure.lines {
+        let line = DashedLineSeries::new([(xs.start, y), (xs.end, y)], 6, 4, RGBColor(130, 130, 130).stroke_width(1));
+        chart.draw_series(line).map_err(text)?;
+    }
+    let count = figure.series.len();
+    for (index, series) in figure.series.iter().enumerate() {
+        let points = points(series, index, count);
+        let style = rgb(index);
+        let interval = |end: &Option<Vec<Option<f64>>>| -> Vec<(f64, f64)> {
+            let ends = end.iter().flatten().zip(positions(&series.x));
+            ends.filter_map(|(end, x)| Some((x, (*end)?))).collect()
+        };
+        if series.mark == Mark::Line {
+            let (low, mut high) = (interval(&series.low), interval(&series.high));
+            high.reverse();
+            let outline: Vec<_> = low.into_iter().chain(high).collect();
+            chart.draw_series(std::iter::once(Polygon::new(outline, style.mix(0.2)))).map_err(text)?;
+        }
+        let drawn = match series.mark {
+            Mark::Line => chart.draw_series(LineSeries::new(points.iter().map(|p| (p.x, p.y)), style.stroke_width(2))),
+            Mark::Points => chart.draw_series(points.iter().map(|p| Circle::new((p.x, p.y), 4, style.filled()))),
+            Mark::Bar => chart.draw_series(points.iter().map(|p| {
+                let half = 0.38 / count as f64;
+                Rectangle::new([(p.x - half, 0.0), (p.x + half, p.y)], style.mix(0.85).filled())
+            })),
+        };
+        drawn
+            .map_err(text)?
+            .label(series.name.clone())
+            .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], ShapeStyle::from(style).stroke_width(3)));
+        if series.mark != Mark::Line {
+            let whiskers = points.iter().filter_map(|p| {
+                let (low, high) = p.interval?;
+                Some(ErrorBar::new_vertical(p.x, low, p.y, high, RGBColor(60, 60, 60).stroke_width(2), 8))
+            });
+            chart.draw_series(whiskers).map_err(text)?;
+        }
+    }
+    if count > 1 {
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.85))
+            .border_style(RGBColor(200, 200, 200))
+            .label_font((FONT, 14))
+            .draw()
+            .map_err(text)?;
+    }
+    Ok(())
+}
+
+struct Point {
+    x: f64,
+    y: f64,
+    interval: Option<(f64, f64)>,
+}
+
+/// What of a series can be drawn; bars of several series stand side by side.
+fn points(series: &Series, index: usize, count: usize) -> Vec<Point> {
+    let shift = match series.mark {
+        Mark::Bar => (index as f64 - (count as f64 - 1.0) / 2.0) * 0.8 / count as f64,
+        _ => 0.0,
+    };
+    let end = |ends: &Option<Vec<Option<f64>>>, row: usize| ends.as_ref().and_then(|ends| *ends.get(row)?);
+    let rows = positions(&series.x).into_iter().zip(&series.y).enumerate();
+    rows.filter_map(|(row, (x, y))| {
+        Some(Point {
+            x: x + shift,
+            y: (*y)?,
+            interval: end(&series.low, row).zip(end(&series.high, row)),
+        })
+    })
+    .collect()
+}
+
+fn draw_3d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+    let xs = range(figure.series.iter().flat_map(|s| positions(&s.x)), 0.05);
+    let ys = range(figure.series.iter().flat_map(|s| s.y.iter().flatten().copied()), 0.05);
+    let zs = range(figure.series.iter().flat_map(|s| s.z.iter().flatten().copied()), 0.05);
+    let mut chart = ChartBuilder::on(area).margin(16).build_cartesian_3d(xs, ys, zs).map_err(text)?;
+    chart.with_projection(|mut projection| {
+        projection.pitch = 0.35;
+        projection.yaw = 0.7;
+        projection.scale = 0.85;
+        projection.into_matrix()
+    });
+    chart.configure_axes().label_style((FONT, 12)).light_grid_style(RGBColor(235, 235, 235)).draw().map_err(text)?;
+    for (index, series) in figure.series.iter().enumerate() {
+        let style = rgb(index);
+        let z = series.z.clone().unwrap_or_default();
+        let points = positions(&series.x).into_iter().zip(&series.y).zip(z);
+        let circles = points.filter_map(|((x, y), z)| Some(Circle::new((x, (*y)?, z), 3, style.mix(0.8).filled())));
+        chart
+            .draw_series(circles)
+            .map_err(text)?
+            .label(series.name.clone())
+            .legend(move |(x, y)| Circle::new((x + 9, y), 4, style.filled()));
+    }
+    chart.configure_series_labels().background_style(WHITE.mix(0.85)).label_font((FONT, 14)).draw().map_err(text)
+}
