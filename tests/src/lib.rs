@@ -1,1 +1,1 @@
-//! stub
+//! Holds nothing: the tests of this package lie beside `Cargo.toml`, their fixtures in `fixtures/`.

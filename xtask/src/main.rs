@@ -1,4 +1,4 @@
-//! `cargo xtask ...`: builds the `disentangle` binary with the features that the backend needs, and runs it.
+//! `cargo xtask ...`: builds the `disentangle` binary with the features that the backend needs, and becomes it.
 
 use std::{
     env,
@@ -9,13 +9,31 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["run", "--quiet", "--package", "disentangle-experiments", "--bin", "disentangle"]);
+    command.arg("run");
+    // A first build takes minutes, and somebody who waits wants to see that it goes on.
+    if arguments.iter().any(|argument| argument == "--quiet" || argument == "--json") {
+        command.arg("--quiet");
+    }
+    command.args(["--package", "disentangle-experiments", "--bin", "disentangle"]);
     if let Some(backend) = backend(&arguments) {
         command.args(["--features", &backend]);
     }
-    let status = command.arg("--").args(&arguments).status();
-    match status {
-        // Ctrl-C reaches the program itself, which answers with its own code.
+    command.arg("--").args(&arguments);
+    become_it(command)
+}
+
+/// On Unix the process is replaced, so that Ctrl-C reaches the program and nothing between.
+#[cfg(unix)]
+fn become_it(mut command: Command) -> ExitCode {
+    use std::os::unix::process::CommandExt as _;
+    let error = command.exec();
+    eprintln!("error: cargo cannot be started: {error}");
+    ExitCode::FAILURE
+}
+
+#[cfg(not(unix))]
+fn become_it(mut command: Command) -> ExitCode {
+    match command.status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
             eprintln!("error: cargo cannot be started: {error}");

@@ -28,13 +28,31 @@ impl Bootstrap {
         }
     }
 
-    /// Percentile interval of `statistic` by the moving-block bootstrap (Künsch 1989).
+    /// Percentile interval of `statistic` by the circular moving-block bootstrap (Politis and Romano 1992): blocks wrap around
+    /// the end, so that every row is drawn equally often, also where there are few blocks.
     ///
     /// `statistic` takes row indices (the rows in order for the value, a resample for the interval) and is `None` where
     /// it is undefined, for example on one class only; such resamples are drawn again, and counted in the note if many.
     pub fn estimate(&self, n: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
         let all: Vec<usize> = (0..n).collect();
-        let Some(value) = statistic(&all).filter(|value| value.is_finite()) else {
+        self.resample(n, &all, statistic)
+    }
+
+    /// [`Bootstrap::estimate`] for statistics of weighted rows: `statistic` takes how often each row was drawn (1 for the
+    /// value), so that what does not depend on the draw, such as an order of scores, is computed once.
+    pub fn estimate_weighted(&self, n: usize, statistic: impl Fn(&[f64]) -> Option<f64>) -> Estimate {
+        let all: Vec<usize> = (0..n).collect();
+        self.resample(n, &all, |rows| {
+            let mut weights = vec![0.0; n];
+            for &row in rows {
+                weights[row] += 1.0;
+            }
+            statistic(&weights)
+        })
+    }
+
+    fn resample(&self, n: usize, all: &[usize], statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
+        let Some(value) = statistic(all).filter(|value| value.is_finite()) else {
             return Estimate::undefined("undefined on these rows, for example because they hold one class only", n);
         };
         let mut estimate = Estimate::point(value, n);
@@ -45,8 +63,8 @@ impl Bootstrap {
         while values.len() < self.draws && refused <= 10 * self.draws {
             let mut rows = Vec::with_capacity(n + block);
             while rows.len() < n {
-                let start = rng.below(n - block + 1);
-                rows.extend(start..start + block);
+                let start = rng.below(n);
+                rows.extend((start..start + block).map(|row| row % n));
             }
             rows.truncate(n);
             match statistic(&rows).filter(|value| value.is_finite()) {
@@ -61,7 +79,7 @@ impl Bootstrap {
         estimate.level = Some(self.level);
         estimate.method = Some(match block {
             1 => format!("bootstrap over rows, {} draws, percentiles", values.len()),
-            _ => format!("moving-block bootstrap, blocks of {block}, {} draws, percentiles", values.len()),
+            _ => format!("circular moving-block bootstrap, blocks of {block}, {} draws, percentiles", values.len()),
         });
         if n < 5 * block {
             estimate.note = Some(format!("only {:.1} blocks of {block} rows: the interval is rough", n as f64 / block as f64));

@@ -15,6 +15,49 @@ pub fn roc_auc(scores: &[f64], labels: &[f32]) -> Option<f64> {
     Some((sum - least) / (positive as f64 * negative as f64))
 }
 
+/// Scores in order, for the ROC AUC of many weightings of the same rows.
+#[derive(Clone, Debug)]
+pub struct RankedScores {
+    /// Row, whether it is positive, and whether its score differs from the one before it.
+    order: Vec<(u32, bool, bool)>,
+}
+
+impl RankedScores {
+    /// Sorts once. `labels` above 0.5 are positive.
+    pub fn new(scores: &[f64], labels: &[f32]) -> Self {
+        let mut rows: Vec<usize> = (0..scores.len().min(labels.len())).collect();
+        rows.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
+        let order = rows.iter().enumerate().map(|(place, &row)| {
+            let starts = place == 0 || scores[rows[place - 1]] != scores[row];
+            (row as u32, labels[row] > 0.5, starts)
+        });
+        Self { order: order.collect() }
+    }
+
+    /// [`roc_auc`] with row `i` counted `weights[i]` times. `None` without both classes.
+    pub fn auc(&self, weights: &[f64]) -> Option<f64> {
+        let (mut wins, mut below, mut negative, mut positive) = (0.0, 0.0, 0.0, 0.0);
+        let (mut tied_negative, mut tied_positive) = (0.0, 0.0);
+        for &(row, is_positive, starts) in &self.order {
+            if starts {
+                wins += tied_positive * (below + 0.5 * tied_negative);
+                below += tied_negative;
+                (tied_negative, tied_positive) = (0.0, 0.0);
+            }
+            let weight = weights[row as usize];
+            if is_positive {
+                tied_positive += weight;
+                positive += weight;
+            } else {
+                tied_negative += weight;
+                negative += weight;
+            }
+        }
+        wins += tied_positive * (below + 0.5 * tied_negative);
+        (positive > 0.0 && negative > 0.0).then(|| wins / (positive * negative))
+    }
+}
+
 /// Share of rows on whose side of 0.5 the probability lies; exactly 0.5 counts as negative. `None` for no rows.
 pub fn accuracy(logits: &[f64], labels: &[f32]) -> Option<f64> {
     let right = logits.iter().zip(labels).filter(|(z, y)| (**z > 0.0) == (**y > 0.5)).count();

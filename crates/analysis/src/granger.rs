@@ -85,32 +85,22 @@ pub fn granger(cause: &[f64], effect: &[f64], draws: usize, seed: Seed) -> Resul
 }
 
 /// Both regressions for each lag from 1 to 5, all on the same rows.
+///
+/// All ten share one cross-product matrix, whose Cholesky factors give the residual sums: the bootstrap does this thousands of times.
 pub fn lag_fits(cause: &[f64], effect: &[f64]) -> Result<Vec<LagFit>, String> {
     let rows = effect.len().saturating_sub(MAX_LAG);
+    if rows < 2 * MAX_LAG + 2 {
+        return Err(format!("too short: {} values", effect.len()));
+    }
+    let products = products(cause, effect);
     (1..=MAX_LAG)
         .map(|lag| {
             let freedom = rows as f64 - 2.0 * lag as f64 - 1.0;
-            if freedom < 1.0 {
-                return Err(format!("too short: {} values", effect.len()));
-            }
-            let fit = |with_cause: bool| {
-                let mut design = Vec::with_capacity(rows * (2 * lag + 1));
-                for t in MAX_LAG..effect.len() {
-                    design.push(1.0);
-                    design.extend((1..=lag).map(|k| effect[t - k]));
-                    if with_cause {
-                        design.extend((1..=lag).map(|k| cause[t - k]));
-                    }
-                }
-                let columns = if with_cause { 2 * lag + 1 } else { lag + 1 };
-                regression::least_squares(&design, columns, &effect[MAX_LAG..]).map(|fit| fit.rss)
-            };
+            let own: Vec<usize> = (0..=lag).collect();
+            let both: Vec<usize> = own.iter().copied().chain(MAX_LAG + 1..=MAX_LAG + lag).collect();
             let collinear = || "a series is constant or determined by the past".to_string();
-            let (restricted, unrestricted) = (fit(false).ok_or_else(collinear)?, fit(true).ok_or_else(collinear)?);
-            let total: f64 = effect[MAX_LAG..].iter().map(|y| y * y).sum();
-            if unrestricted <= 1e-12 * total {
-                return Err(collinear());
-            }
+            let restricted = residual_sum(&products, &own).ok_or_else(collinear)?;
+            let unrestricted = residual_sum(&products, &both).ok_or_else(collinear)?;
             let f = ((restricted - unrestricted) / lag as f64 / (unrestricted / freedom)).max(0.0);
             let distribution = FisherSnedecor::new(lag as f64, freedom).map_err(|e| e.to_string())?;
             Ok(LagFit {
@@ -123,6 +113,50 @@ pub fn lag_fits(cause: &[f64], effect: &[f64]) -> Result<Vec<LagFit>, String> {
             })
         })
         .collect()
+}
+
+/// Columns of the largest design: the constant, five lags of the effect, five of the cause, and last the effect itself.
+const COLUMNS: usize = 2 * MAX_LAG + 2;
+
+fn products(cause: &[f64], effect: &[f64]) -> [[f64; COLUMNS]; COLUMNS] {
+    let mut sums = [[0.0; COLUMNS]; COLUMNS];
+    for t in MAX_LAG..effect.len() {
+        let mut row = [1.0; COLUMNS];
+        for lag in 1..=MAX_LAG {
+            row[lag] = effect[t - lag];
+            row[MAX_LAG + lag] = cause[t - lag];
+        }
+        row[COLUMNS - 1] = effect[t];
+        for (sums, a) in sums.iter_mut().zip(row) {
+            for (sum, b) in sums.iter_mut().zip(row) {
+                *sum += a * b;
+            }
+        }
+    }
+    sums
+}
+
+/// Residual sum of squares of the effect on the given columns. `None` if a column is a combination of those before it, or
+/// nothing is left over (both to 1e-10 of the column's own sum of squares).
+fn residual_sum(products: &[[f64; COLUMNS]; COLUMNS], columns: &[usize]) -> Option<f64> {
+    let order: Vec<usize> = columns.iter().copied().chain([COLUMNS - 1]).collect();
+    let mut factor = [[0.0; COLUMNS]; COLUMNS];
+    for (i, &a) in order.iter().enumerate() {
+        for (j, &b) in order[..=i].iter().enumerate() {
+            let explained: f64 = factor[i][..j].iter().zip(&factor[j][..j]).map(|(x, y)| x * y).sum();
+            let left = products[a][b] - explained;
+            if i > j {
+                factor[i][j] = left / factor[j][j];
+            } else if left <= 1e-10 * products[a][a] {
+                return None;
+            } else if i == columns.len() {
+                return Some(left);
+            } else {
+                factor[i][i] = left.sqrt();
+            }
+        }
+    }
+    None
 }
 
 fn best(fits: &[LagFit]) -> LagFit {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Bootstrap, Estimate,
-    classification::{accuracy, roc_auc},
+    classification::{RankedScores, sigmoid},
+    descriptive::mean,
     multiple::permutation_p,
 };
 
@@ -88,37 +89,58 @@ pub fn ablate<E>(
 
 /// Importance from logits; intervals resample rows, the same rows with and without the group.
 pub fn importance(logits: &[f64], labels: &[f32], ablated: &Ablated, bootstrap: &Bootstrap) -> Importance {
-    type Metric = fn(&[f64], &[f32]) -> Option<f64>;
-    let take = |values: &[f64], rows: &[usize]| -> Vec<f64> { rows.iter().map(|&row| values[row]).collect() };
-    let labels_of = |rows: &[usize]| -> Vec<f32> { rows.iter().map(|&row| labels[row]).collect() };
     let n = labels.len();
-    let mean_of = |metric: Metric, draws: &[Vec<f64>], rows: &[usize]| -> Option<f64> {
-        let labels = labels_of(rows);
-        let values: Option<Vec<f64>> = draws.iter().map(|draw| metric(&take(draw, rows), &labels)).collect();
-        crate::descriptive::mean(&values?)
+    let ones = vec![1.0; n];
+    let rank = |draws: &[Vec<f64>]| -> Vec<RankedScores> { draws.iter().map(|draw| RankedScores::new(draw, labels)).collect() };
+    let right = |draw: &[f64]| -> Vec<f64> {
+        draw.iter().zip(labels).map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5)))).collect()
     };
-    let drop = |metric: Metric| {
-        let mut estimate = bootstrap.estimate(n, |rows| {
-            Some(metric(&take(logits, rows), &labels_of(rows))? - mean_of(metric, &ablated.without, rows)?)
-        });
-        let null: Vec<f64> = ablated.without.iter().filter_map(|draw| metric(draw, labels)).collect();
-        estimate.p = metric(logits, labels).map(|observed| permutation_p(observed, &null));
-        estimate
+    let mean_right = |draws: &[Vec<f64>]| -> Vec<f64> { mean_over_draws(draws, |draw| right(draw), n) };
+
+    let (whole, without, only) = (RankedScores::new(logits, labels), rank(&ablated.without), rank(&ablated.only));
+    let mean_auc = |ranked: &[RankedScores], weights: &[f64]| -> Option<f64> {
+        let values: Option<Vec<f64>> = ranked.iter().map(|ranked| ranked.auc(weights)).collect();
+        mean(&values?)
     };
-    let only = |metric: Metric| bootstrap.estimate(n, |rows| mean_of(metric, &ablated.only, rows));
-    let probability = crate::classification::sigmoid;
-    let shift: Vec<f64> = (0..n)
-        .map(|row| {
-            let squares = ablated.without.iter().map(|draw| (probability(logits[row]) - probability(draw[row])).powi(2));
-            squares.sum::<f64>() / ablated.without.len().max(1) as f64
-        })
-        .collect();
+    let auc_drop = || bootstrap.estimate_weighted(n, |weights| Some(whole.auc(weights)? - mean_auc(&without, weights)?));
+    let auc_only = || bootstrap.estimate_weighted(n, |weights| mean_auc(&only, weights));
+    let (mut auc_drop, auc_only) = rayon::join(auc_drop, auc_only);
+    let null: Vec<f64> = without.iter().filter_map(|ranked| ranked.auc(&ones)).collect();
+    auc_drop.p = whole.auc(&ones).map(|observed| permutation_p(observed, &null));
+
+    let (kept, lost) = (right(logits), mean_right(&ablated.without));
+    let differences: Vec<f64> = kept.iter().zip(&lost).map(|(kept, lost)| kept - lost).collect();
+    let mut accuracy_drop = weighted_mean(bootstrap, &differences);
+    let null: Vec<f64> = ablated.without.iter().filter_map(|draw| mean(&right(draw))).collect();
+    accuracy_drop.p = mean(&kept).map(|observed| permutation_p(observed, &null));
+
+    let squares = |draw: &[f64]| -> Vec<f64> { draw.iter().zip(logits).map(|(&d, &z)| (sigmoid(z) - sigmoid(d)).powi(2)).collect() };
     Importance {
         group: ablated.group.clone(),
-        auc_drop: drop(roc_auc),
-        accuracy_drop: drop(accuracy),
-        auc_only: only(roc_auc),
-        accuracy_only: only(accuracy),
-        probability_shift: bootstrap.estimate(n, |rows| crate::descriptive::mean(&take(&shift, rows))),
+        auc_drop,
+        accuracy_drop,
+        auc_only,
+        accuracy_only: weighted_mean(bootstrap, &mean_right(&ablated.only)),
+        probability_shift: weighted_mean(bootstrap, &mean_over_draws(&ablated.without, squares, n)),
     }
+}
+
+/// Mean over rows with its interval.
+pub fn weighted_mean(bootstrap: &Bootstrap, values: &[f64]) -> Estimate {
+    bootstrap.estimate_weighted(values.len(), |weights| {
+        let total: f64 = weights.iter().sum();
+        let sum: f64 = weights.iter().zip(values).map(|(w, v)| w * v).sum();
+        (total > 0.0).then(|| sum / total)
+    })
+}
+
+/// For each row the mean over draws of what `of` gives it.
+fn mean_over_draws(draws: &[Vec<f64>], of: impl Fn(&[f64]) -> Vec<f64>, n: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; n];
+    for draw in draws {
+        for (sum, value) in sums.iter_mut().zip(of(draw)) {
+            *sum += value / draws.len() as f64;
+        }
+    }
+    sums
 }

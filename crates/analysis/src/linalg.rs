@@ -1,4 +1,4 @@
-//! The one place that talks to a linear-algebra library: faer for decompositions. f64 inside.
+//! Decompositions, by faer, in f64. (Small least-squares problems are solved by nalgebra in `regression`.)
 
 use faer::Mat;
 use ndarray::{Array1, Array2, ArrayView2};

@@ -57,6 +57,17 @@ fn auc() {
         close(&case, c::roc_auc(&floats(&case["scores"]), &labels(&case["labels"])).unwrap(), &case["auc"]);
     }
     assert_eq!(c::roc_auc(&[1.0, 2.0], &[1.0, 1.0]), None);
+    for case in cases("auc") {
+        let (scores, y) = (floats(&case["scores"]), labels(&case["labels"]));
+        let ranked = c::RankedScores::new(&scores, &y);
+        close(&case, ranked.auc(&vec![1.0; y.len()]).unwrap(), &case["auc"]);
+        // A weight of 2 is the row twice.
+        let twice = |values: Vec<f64>| [values[..3].to_vec(), values].concat();
+        let doubled: Vec<f32> = twice(y.iter().map(|&y| f64::from(y)).collect()).into_iter().map(|y| y as f32).collect();
+        let weights: Vec<f64> = (0..y.len()).map(|i| if i < 3 { 2.0 } else { 1.0 }).collect();
+        let (found, expected) = (ranked.auc(&weights).unwrap(), c::roc_auc(&twice(scores), &doubled).unwrap());
+        assert!((found - expected).abs() < 1e-12, "{}", case["name"]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Versions, revision and machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// Of this program.
     pub version: String,
     /// The libraries that make the numbers.
@@ -27,7 +27,7 @@ pub struct Environment {
 
 impl Environment {
     /// Asks the system.
-    pub fn read(threads: usize) -> Self {
+    pub(crate) fn read(threads: usize) -> Self {
         let git = |arguments: &[&str]| {
             let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
             Some(String::from_utf8_lossy(&output.stdout).trim().to_string())

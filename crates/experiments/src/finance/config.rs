@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use disentangle_data::{
-    SplitRule,
+    DataError, SplitRule,
     finance::{DayEncoding, FinanceFeatures, MonthEnd, Rsi},
 };
 use disentangle_models::{
@@ -12,6 +12,8 @@ use disentangle_models::{
     train::{Monitor, TrainConfig},
 };
 use serde::{Deserialize, Serialize};
+
+use crate::ExperimentError;
 
 /// Where prices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +145,24 @@ impl Default for FinanceConfig {
 }
 
 impl FinanceConfig {
+    /// Refuses settings that cannot work, before anything is read or written.
+    pub(super) fn check(&self) -> Result<(), ExperimentError> {
+        let counts = [
+            ("permutations", self.permutations),
+            ("resamples", self.resamples),
+            ("granger_draws", self.granger_draws),
+            ("window", self.window),
+            ("refit_rows", self.refit_rows),
+            ("first_refit_rows", self.first_refit_rows),
+        ];
+        for (key, value) in counts {
+            if value == 0 {
+                return Err(DataError::setting(key, 0, "at least 1").into());
+            }
+        }
+        Ok(self.training().check()?)
+    }
+
     /// The part about features and splits.
     pub fn features(&self) -> FinanceFeatures {
         FinanceFeatures {

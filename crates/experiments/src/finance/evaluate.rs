@@ -2,7 +2,8 @@
 
 use disentangle_analysis::{
     Bootstrap, Estimate,
-    classification::{accuracy, calibration_error, log_loss, roc_auc, sigmoid},
+    classification::{RankedScores, accuracy, calibration_error, log_loss, roc_auc, sigmoid},
+    importance::weighted_mean,
     logistic::Logistic,
     multiple::permutation_p,
 };
@@ -19,7 +20,7 @@ pub(super) struct Scored<'a> {
     pub(super) labels: &'a [f32],
 }
 
-pub(super) fn take(values: &[f64], rows: &[usize]) -> Vec<f64> {
+fn take(values: &[f64], rows: &[usize]) -> Vec<f64> {
     rows.iter().map(|&row| values[row]).collect()
 }
 
@@ -29,20 +30,21 @@ fn take_labels(values: &[f32], rows: &[usize]) -> Vec<f32> {
 
 /// All metrics of one model on one set of rows.
 pub(super) fn performance(scored: &Scored, bootstrap: &Bootstrap, permutations: usize) -> Performance {
-    let n = scored.labels.len();
-    let estimate = |metric: &dyn Fn(&[f64], &[f32]) -> Option<f64>| {
-        bootstrap.estimate(n, |rows| metric(&take(scored.logits, rows), &take_labels(scored.labels, rows)))
-    };
-    let mut auc = estimate(&roc_auc);
+    let (logits, labels, n) = (scored.logits, scored.labels, scored.labels.len());
+    let ranked = RankedScores::new(logits, labels);
+    let mut auc = bootstrap.estimate_weighted(n, |weights| ranked.auc(weights));
     auc.p = auc.value.map(|value| permutation_p(value, &null_auc(scored, bootstrap.seed.child("null"), permutations)));
-    let calibration = |z: &[f64], y: &[f32]| calibration_error(&z.iter().map(|&z| sigmoid(z)).collect::<Vec<_>>(), y, 10);
+    let each = |metric: fn(&[f64], &[f32]) -> Option<f64>| -> Vec<f64> {
+        (0..n).map(|row| metric(&logits[row..=row], &labels[row..=row]).unwrap_or(0.0)).collect()
+    };
+    let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
     Performance {
         model: scored.model.into(),
         part: scored.part.into(),
         auc,
-        accuracy: estimate(&accuracy),
-        log_loss: estimate(&log_loss),
-        calibration_error: estimate(&calibration),
+        accuracy: weighted_mean(bootstrap, &each(accuracy)),
+        log_loss: weighted_mean(bootstrap, &each(log_loss)),
+        calibration_error: bootstrap.estimate(n, |rows| calibration_error(&take(&probabilities, rows), &take_labels(labels, rows), 10)),
     }
 }
 
@@ -60,10 +62,8 @@ fn null_auc(scored: &Scored, seed: Seed, draws: usize) -> Vec<f64> {
 
 /// AUC of `ours` minus AUC of `theirs` on the same resampled rows.
 pub(super) fn difference(ours: &[f64], theirs: &[f64], labels: &[f32], bootstrap: &Bootstrap) -> Estimate {
-    bootstrap.estimate(labels.len(), |rows| {
-        let labels = take_labels(labels, rows);
-        Some(roc_auc(&take(ours, rows), &labels)? - roc_auc(&take(theirs, rows), &labels)?)
-    })
+    let (ours, theirs) = (RankedScores::new(ours, labels), RankedScores::new(theirs, labels));
+    bootstrap.estimate_weighted(labels.len(), |weights| Some(ours.auc(weights)? - theirs.auc(weights)?))
 }
 
 /// Windows laid out flat, `[window, lookback * feature]`.
@@ -76,9 +76,9 @@ fn flat(inputs: Array3<f32>) -> Array2<f64> {
 /// Training rows of the linear baseline, at most: its optimiser holds them all in f64.
 const LOGISTIC_ROWS: usize = 20_000;
 
-/// Logits of a logistic regression on the flat window, fitted on training rows; its ridge penalty is the one of
-/// {1, 10, 100, 1000} with the smallest log loss on validation rows.
-pub(super) fn logistic_logits(dataset: &Dataset, rows: &[usize]) -> Result<Vec<f64>, String> {
+/// A logistic regression on the flat window, fitted on training rows; its ridge penalty is the one of {1, 10, 100, 1000}
+/// with the smallest log loss on validation rows.
+pub(super) fn fit_logistic(dataset: &Dataset) -> Result<Logistic, String> {
     let mut train = dataset.part(Split::Train);
     let latest = train.len().saturating_sub(LOGISTIC_ROWS);
     train.drain(..latest);
@@ -93,8 +93,12 @@ pub(super) fn logistic_logits(dataset: &Dataset, rows: &[usize]) -> Result<Vec<f
             best = Some((loss, fit));
         }
     }
-    let (_, fit) = best.ok_or("no penalty could be fitted")?;
-    Ok(fit.logits(&flat(dataset.inputs(rows))))
+    best.map(|(_, fit)| fit).ok_or_else(|| "no penalty could be fitted".into())
+}
+
+/// Its logits of some windows.
+pub(super) fn logistic_logits(fit: &Logistic, dataset: &Dataset, rows: &[usize]) -> Vec<f64> {
+    fit.logits(&flat(dataset.inputs(rows)))
 }
 
 /// The constant logit of the training rows' positive rate.

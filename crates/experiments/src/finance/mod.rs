@@ -26,7 +26,7 @@ pub use preprocess::{Preprocess, predict};
 pub use source::{EMBEDDED, Loaded, load};
 
 use crate::{Context, Experiment, ExperimentError, context::CANCEL};
-use evaluate::{Scored, difference, logistic_logits, majority_logit, performance};
+use evaluate::{Scored, difference, fit_logistic, logistic_logits, majority_logit, performance};
 use outcome::{DataCard, ModelCard, PartCard, PartImportance, Performance, Representation, Training};
 
 /// The experiment.
@@ -57,6 +57,7 @@ impl Experiment for Finance {
     }
 
     fn load(config: &FinanceConfig, seed: u64, device: &Device) -> Result<Input, ExperimentError> {
+        config.check()?;
         let loaded = load(config)?;
         let features = config.features();
         let mut dataset = features.dataset(&loaded.name, loaded.simulated, &loaded.symbols)?;
@@ -184,6 +185,7 @@ fn compare_models(
     context: &Context,
 ) -> Result<Compared, ExperimentError> {
     let (mut performances, mut differences, mut predictions) = (Vec::new(), Vec::new(), Vec::new());
+    let linear = fit_logistic(dataset).map_err(|reason| ExperimentError::Failed(format!("logistic regression: {reason}")))?;
     for split in Split::PARTS {
         if split == Split::Validation && dataset.shared_validation {
             continue;
@@ -191,7 +193,7 @@ fn compare_models(
         let rows = dataset.part(split);
         let labels = dataset.labels(&rows);
         let sequence = probing::logits(model, &dataset.inputs(&rows), context.device, context.threads)?;
-        let logistic = logistic_logits(dataset, &rows).map_err(ExperimentError::Failed)?;
+        let logistic = logistic_logits(&linear, dataset, &rows);
         let majority = vec![majority_logit(dataset); rows.len()];
         for (name, logits) in [("sequence", &sequence), ("logistic", &logistic), ("majority", &majority)] {
             let scored = Scored {

@@ -2,8 +2,8 @@
 
 use disentangle_analysis::{
     Bootstrap,
-    classification::{accuracy, roc_auc},
-    importance::{self, Ablated},
+    classification::RankedScores,
+    importance::{self, Ablated, weighted_mean},
     probing,
 };
 use disentangle_data::{Dataset, Scaler, Split};
@@ -157,19 +157,14 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
     };
     let windows = scores.iter().map(|score| {
         let labels = dataset.labels(&score.rows);
-        let of = |rows: &[usize]| -> (Vec<f64>, Vec<f32>) { rows.iter().map(|&r| (score.logits[r], labels[r])).unzip() };
-        let metric = |metric: &dyn Fn(&[f64], &[f32]) -> Option<f64>| {
-            bootstrap.estimate(labels.len(), |rows| {
-                let (logits, labels) = of(rows);
-                metric(&logits, &labels)
-            })
-        };
+        let ranked = RankedScores::new(&score.logits, &labels);
+        let right: Vec<f64> = score.logits.iter().zip(&labels).map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5)))).collect();
         let time = |row: &usize| dataset.windows[*row].time;
         WalkWindow {
             span: [score.rows.first().map(time), score.rows.last().map(time)].map(Option::unwrap_or_default),
             train_rows: score.train_rows,
-            auc: metric(&roc_auc),
-            accuracy: metric(&accuracy),
+            auc: bootstrap.estimate_weighted(labels.len(), |weights| ranked.auc(weights)),
+            accuracy: weighted_mean(bootstrap, &right),
             importance: (0..groups.len())
                 .map(|group| importance::importance(&score.logits, &labels, &ablated(&[score], group), bootstrap))
                 .collect(),

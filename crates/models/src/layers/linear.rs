@@ -34,6 +34,15 @@ impl Linear {
 
     /// `[.., input]` to `[.., output]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(x, self.weight.val(), Some(self.bias.val()))
+        let mut shape = x.dims();
+        let weight = self.weight.val();
+        let [input, output] = weight.dims();
+        // One matrix of all rows: left as a batch, the backward pass would make one weight gradient a row and add them up.
+        let rows: Tensor<2> = x.reshape([shape.iter().product::<usize>() / input, input]);
+        let y = linear(rows, weight, Some(self.bias.val()));
+        if let Some(last) = shape.last_mut() {
+            *last = output;
+        }
+        y.reshape(shape)
     }
 }

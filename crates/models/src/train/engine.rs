@@ -74,7 +74,8 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    fn check(&self, task: &Task) -> Result<(), ModelError> {
+    /// Refuses settings that cannot work; [`train`] does so too.
+    pub fn check(&self) -> Result<(), ModelError> {
         if self.epochs == 0 {
             return Err(ModelError::setting("epochs", 0, "at least 1"));
         }
@@ -83,9 +84,6 @@ impl TrainConfig {
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return Err(ModelError::setting("learning_rate", self.learning_rate, "a number above 0"));
-        }
-        if task.train.is_empty() || task.validation.is_empty() {
-            return Err(ModelError::Train("there are no training rows or no validation rows".into()));
         }
         Ok(())
     }
@@ -140,7 +138,10 @@ pub fn train(
     device: &Device,
     mut control: Control,
 ) -> Result<Trained, ModelError> {
-    config.check(task)?;
+    config.check()?;
+    if task.train.is_empty() || task.validation.is_empty() {
+        return Err(ModelError::Train("there are no training rows or no validation rows".into()));
+    }
     let start = parameters::flatten(model);
     let mut state = match control.resume.take() {
         Some(checkpoint) if checkpoint.parameters.len() == start.len() => checkpoint,

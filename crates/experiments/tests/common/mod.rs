@@ -1,0 +1,67 @@
+//! Running the binary, and price files to run it on.
+#![allow(dead_code)] // Each test file uses its part.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use disentangle_data::market::{MarketConfig, simulate};
+
+/// Small enough for seconds, with every stage switched on.
+pub const SMALL: &[&str] = &[
+    "hidden=16",
+    "feed_forward=32",
+    "epochs=4",
+    "permutations=9",
+    "resamples=20",
+    "granger_draws=9",
+    "window=200",
+    "refit_rows=200",
+];
+
+/// The binary, without a proxy that could reach a network.
+pub fn disentangle(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_disentangle"));
+    command.current_dir(folder).env("HTTPS_PROXY", "http://127.0.0.1:9");
+    command
+}
+
+/// `experiment finance` with the small settings and more arguments.
+pub fn finance(folder: &Path, out: &str, more: &[&str]) -> Command {
+    let mut command = disentangle(folder);
+    command.args(["experiment", "finance", "--out", out, "--threads", "2"]);
+    for set in SMALL {
+        command.args(["--set", set]);
+    }
+    command.args(more);
+    command
+}
+
+#[track_caller]
+pub fn succeed(command: &mut Command) -> Output {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Rows of a good price file, header first.
+pub fn good_rows() -> Vec<String> {
+    let prices = simulate(&MarketConfig::default());
+    let mut rows = vec!["Date,Open,High,Low,Close,Adj Close,Volume".to_string()];
+    for i in 0..500 {
+        let values = [prices.open[i], prices.high[i], prices.low[i], prices.close[i], prices.adjusted[i]].map(|v| v.to_string());
+        rows.push(format!("{},{},{}", prices.times[i].date(), values.join(","), prices.volume[i]));
+    }
+    rows
+}
+
+pub fn write(folder: &Path, name: &str, rows: &[String]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, rows.join("\n") + "\n").unwrap();
+    path
+}
