@@ -28,8 +28,9 @@ impl Bootstrap {
         }
     }
 
-    /// Percentile interval of `statistic` by the circular moving-block bootstrap (Politis and Romano 1992): blocks wrap around
-    /// the end, so that every row is drawn equally often, also where there are few blocks.
+    /// Percentile interval, widened by 1 / √(1 - block / n), of `statistic` by the circular moving-block bootstrap (Politis and Romano 1992): blocks wrap around
+    /// the end, so that every row is drawn equally often. The widening undoes the shortfall of the bootstrap's variance, which
+    /// misses the variance of the blocks' common mean. Below two blocks there is no interval, only the value.
     ///
     /// `statistic` takes row indices (the rows in order for the value, a resample for the interval) and is `None` where
     /// it is undefined, for example on one class only; such resamples are drawn again, and counted in the note if many.
@@ -56,7 +57,11 @@ impl Bootstrap {
             return Estimate::undefined("undefined on these rows, for example because they hold one class only", n);
         };
         let mut estimate = Estimate::point(value, n);
-        let block = self.block.clamp(1, n);
+        let block = self.block.max(1);
+        if n < 2 * block && block > 1 {
+            estimate.note = Some(format!("no interval: {n} rows are fewer than two blocks of {block}"));
+            return estimate;
+        }
         let mut rng = self.seed.rng();
         let mut values = Vec::with_capacity(self.draws);
         let mut refused = 0;
@@ -74,12 +79,13 @@ impl Bootstrap {
         }
         values.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        estimate.low = quantile(&values, tail);
-        estimate.high = quantile(&values, 1.0 - tail);
+        let widen = if block > 1 { 1.0 / (1.0 - block as f64 / n as f64).sqrt() } else { 1.0 };
+        let end = |share: f64| quantile(&values, share).map(|end| value + widen * (end - value));
+        (estimate.low, estimate.high) = (end(tail), end(1.0 - tail));
         estimate.level = Some(self.level);
         estimate.method = Some(match block {
             1 => format!("bootstrap over rows, {} draws, percentiles", values.len()),
-            _ => format!("circular moving-block bootstrap, blocks of {block}, {} draws, percentiles", values.len()),
+            _ => format!("circular moving-block bootstrap, blocks of {block}, {} draws, percentiles widened by {widen:.2}", values.len()),
         });
         if n < 5 * block {
             estimate.note = Some(format!("only {:.1} blocks of {block} rows: the interval is rough", n as f64 / block as f64));

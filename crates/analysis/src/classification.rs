@@ -81,7 +81,8 @@ pub fn brier(probabilities: &[f64], labels: &[f32]) -> Option<f64> {
 }
 
 /// Expected calibration error over `bins` bins of equal mass: rows sorted by probability, the first `n % bins` bins one
-/// row larger; the mean over rows of |mean probability - mean label| of their bin. `None` for no rows.
+/// row larger; the mean over rows of |mean probability - mean label| of their bin. Rows of equal probability share their mean
+/// label, so that their order does not matter. `None` for no rows.
 pub fn calibration_error(probabilities: &[f64], labels: &[f32], bins: usize) -> Option<f64> {
     let n = labels.len();
     if n == 0 || bins == 0 {
@@ -89,12 +90,19 @@ pub fn calibration_error(probabilities: &[f64], labels: &[f32], bins: usize) -> 
     }
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));
+    let tied = order.chunk_by(|&a, &b| probabilities[a] == probabilities[b]);
+    let gaps: Vec<f64> = tied
+        .flat_map(|rows| {
+            let label = rows.iter().map(|&row| f64::from(labels[row])).sum::<f64>() / rows.len() as f64;
+            rows.iter().map(move |&row| probabilities[row] - label)
+        })
+        .collect();
     let mut total = 0.0;
     let mut start = 0;
     for bin in 0..bins {
-        let rows = &order[start..start + n / bins + usize::from(bin < n % bins)];
-        start += rows.len();
-        let gap: f64 = rows.iter().map(|&row| probabilities[row] - f64::from(labels[row])).sum();
+        let end = start + n / bins + usize::from(bin < n % bins);
+        let gap: f64 = gaps[start..end].iter().sum();
+        start = end;
         total += gap.abs();
     }
     Some(total / n as f64)

@@ -47,6 +47,24 @@ impl Estimate {
         }
     }
 
+    /// The interval cut to where the quantity can lie, for example [0, 1] for a share.
+    #[must_use]
+    pub fn within(mut self, least: f64, most: f64) -> Self {
+        self.low = self.low.map(|low| low.clamp(least, most));
+        self.high = self.high.map(|high| high.clamp(least, most));
+        self
+    }
+
+    /// The interval reflected at the value (the "basic" bootstrap): for statistics that resampling pushes upwards.
+    #[must_use]
+    pub fn reflected(mut self) -> Self {
+        if let (Some(value), Some(low), Some(high)) = (self.value, self.low, self.high) {
+            (self.low, self.high) = (Some(2.0 * value - high), Some(2.0 * value - low));
+            self.method = self.method.map(|method| method + ", reflected");
+        }
+        self
+    }
+
     /// Whether the interval exists and lies above `threshold`.
     pub fn above(&self, threshold: f64) -> bool {
         self.low.is_some_and(|low| low > threshold)

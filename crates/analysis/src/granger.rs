@@ -46,15 +46,14 @@ pub struct Granger {
 /// The nominal p value rejects 10-13 % of independent pairs at 5 %, because the lag is chosen by AIC; the bootstrap
 /// simulates the effect from its own past (Gaussian errors) and repeats the choice. Its statistic is the nominal p, which is comparable over lags.
 ///
-/// `Err` says why there is no answer: fewer than 30 values, a constant series, or an effect that its own past determines.
+/// `Err` says why there is no answer: fewer than 35 values (30 after the lags), a constant series, or an effect that its own past determines.
 pub fn granger(cause: &[f64], effect: &[f64], draws: usize, seed: Seed) -> Result<Granger, String> {
     let n = effect.len();
     if cause.len() != n {
         return Err("the series have different lengths".into());
     }
-    // 5 rows are lost to lags, and T - 2p - 1 must be 10 at least.
-    if n < 30 {
-        return Err(format!("too short: {n} values, 30 are needed"));
+    if n < 30 + MAX_LAG {
+        return Err(format!("too short: {n} values, {} are needed", 30 + MAX_LAG));
     }
     let detrend = |series: &[f64]| regression::trend(series).map(|trend| trend.detrended).ok_or("a series has no trend fit");
     let (cause, effect) = (standardised(detrend(cause)?)?, standardised(detrend(effect)?)?);
@@ -79,7 +78,7 @@ pub fn granger(cause: &[f64], effect: &[f64], draws: usize, seed: Seed) -> Resul
         lag: observed.lag,
         f: observed.f,
         nominal_p: observed.nominal_p,
-        p: permutation_p(-observed.nominal_p, &null),
+        p: permutation_p(-observed.nominal_p, &null).ok_or("fewer than 19 bootstrap draws cannot give a p value")?,
         rows: n - MAX_LAG,
     })
 }

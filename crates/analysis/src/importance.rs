@@ -56,15 +56,16 @@ pub fn permute_columns(inputs: &Array3<f32>, columns: &[usize], order: &[usize])
 /// Logits of `inputs` without each group and with only it, over `draws` permutations.
 ///
 /// `logits` maps inputs to one logit a row; groups are names and columns; what is in no group is never permuted for `without`
-/// and always for `only`.
+/// and always for `only`. `order` gives each row its donor: a uniformly random permutation where rows are exchangeable.
 pub fn ablate<E>(
     inputs: &Array3<f32>,
     groups: &[(String, Vec<usize>)],
     draws: usize,
+    order: impl Fn(Seed) -> Vec<usize>,
     seed: Seed,
     logits: impl Fn(&Array3<f32>) -> Result<Vec<f64>, E>,
 ) -> Result<Vec<Ablated>, E> {
-    let (rows, _, width) = inputs.dim();
+    let width = inputs.dim().2;
     groups
         .iter()
         .map(|(group, columns)| {
@@ -73,7 +74,7 @@ pub fn ablate<E>(
                 let seed = seed.child(group).child(name);
                 (0..draws)
                     .map(|draw| {
-                        let order = seed.index(draw as u64).rng().permutation(rows);
+                        let order = order(seed.index(draw as u64));
                         logits(&permute_columns(inputs, columns, &order))
                     })
                     .collect()
@@ -106,22 +107,22 @@ pub fn importance(logits: &[f64], labels: &[f32], ablated: &Ablated, bootstrap: 
     let auc_only = || bootstrap.estimate_weighted(n, |weights| mean_auc(&only, weights));
     let (mut auc_drop, auc_only) = rayon::join(auc_drop, auc_only);
     let null: Vec<f64> = without.iter().filter_map(|ranked| ranked.auc(&ones)).collect();
-    auc_drop.p = whole.auc(&ones).map(|observed| permutation_p(observed, &null));
+    auc_drop.p = whole.auc(&ones).and_then(|observed| permutation_p(observed, &null));
 
     let (kept, lost) = (right(logits), mean_right(&ablated.without));
     let differences: Vec<f64> = kept.iter().zip(&lost).map(|(kept, lost)| kept - lost).collect();
     let mut accuracy_drop = weighted_mean(bootstrap, &differences);
     let null: Vec<f64> = ablated.without.iter().filter_map(|draw| mean(&right(draw))).collect();
-    accuracy_drop.p = mean(&kept).map(|observed| permutation_p(observed, &null));
+    accuracy_drop.p = mean(&kept).and_then(|observed| permutation_p(observed, &null));
 
     let squares = |draw: &[f64]| -> Vec<f64> { draw.iter().zip(logits).map(|(&d, &z)| (sigmoid(z) - sigmoid(d)).powi(2)).collect() };
     Importance {
         group: ablated.group.clone(),
         auc_drop,
         accuracy_drop,
-        auc_only,
-        accuracy_only: weighted_mean(bootstrap, &mean_right(&ablated.only)),
-        probability_shift: weighted_mean(bootstrap, &mean_over_draws(&ablated.without, squares, n)),
+        auc_only: auc_only.within(0.0, 1.0),
+        accuracy_only: weighted_mean(bootstrap, &mean_right(&ablated.only)).within(0.0, 1.0),
+        probability_shift: weighted_mean(bootstrap, &mean_over_draws(&ablated.without, squares, n)).within(0.0, 1.0),
     }
 }
 

@@ -21,8 +21,12 @@ pub fn benjamini_hochberg_of(p: &[Option<f64>]) -> Vec<Option<f64>> {
     p.iter().map(|p| p.and_then(|_| q.next())).collect()
 }
 
+/// Fewer draws could never reach p = 0.05.
+pub const LEAST_DRAWS: usize = 19;
+
 /// One-sided p value of a permutation test: (1 + draws at least as large) / (1 + draws) (Phipson and Smyth 2010).
-pub fn permutation_p(observed: f64, draws: &[f64]) -> f64 {
+/// `None` below [`LEAST_DRAWS`].
+pub fn permutation_p(observed: f64, draws: &[f64]) -> Option<f64> {
     let larger = draws.iter().filter(|&&draw| draw >= observed).count();
-    (1 + larger) as f64 / (1 + draws.len()) as f64
+    (draws.len() >= LEAST_DRAWS).then(|| (1 + larger) as f64 / (1 + draws.len()) as f64)
 }

@@ -50,6 +50,8 @@ pub struct Trend {
     pub slope: f64,
     /// Standard error of the slope, for independent errors.
     pub standard_error: f64,
+    /// 95 % interval of the slope, Student's t with n - 2 degrees of freedom, for independent errors.
+    pub interval: [f64; 2],
     /// Two-sided p value of slope = 0, for independent errors.
     pub p: f64,
     /// The series minus the line.
@@ -67,12 +69,15 @@ pub fn trend(series: &[f64]) -> Option<Trend> {
     let (freedom, count) = ((n - 2) as f64, n as f64);
     let spread = (count * count - 1.0) * count / 12.0;
     let standard_error = (fit.rss / freedom / spread).sqrt();
-    let t = fit.coefficients[1] / standard_error;
+    let (slope, student) = (fit.coefficients[1], StudentsT::new(0.0, 1.0, freedom).ok()?);
+    let t = slope / standard_error;
+    let half = student.inverse_cdf(0.975) * standard_error;
     Some(Trend {
+        interval: [slope - half, slope + half],
         intercept: fit.coefficients[0],
-        slope: fit.coefficients[1],
+        slope,
         standard_error,
-        p: if t.is_nan() { 1.0 } else { 2.0 * StudentsT::new(0.0, 1.0, freedom).ok()?.sf(t.abs()) },
+        p: if t.is_nan() { 1.0 } else { 2.0 * student.sf(t.abs()) },
         detrended: fit.residuals,
     })
 }

@@ -217,7 +217,7 @@ impl FinanceFeatures {
             return Err(DataError::setting("lookback", 0, "at least 1 row"));
         }
         let mut dataset = self.unsplit(name, simulated, symbols)?;
-        split::assign(&mut dataset.windows, self.split, self.embargo()).map_err(|error| self.explain(error, name, symbols))?;
+        split::assign(&mut dataset.windows, self.split, self.embargo(), self.longest_indicator() - 1).map_err(|error| self.explain(error, name, symbols))?;
         if self.split == SplitRule::Notebook {
             dataset.shared_validation = true;
             dataset.notices.push("split = notebook: validation and test are the same rows, so figures are optimistic".into());

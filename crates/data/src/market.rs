@@ -55,7 +55,7 @@ impl Default for MarketConfig {
             gamma: 0.10,
             beta: 0.90,
             momentum: 0.2,
-            shortcut: 0.9,
+            shortcut: 1.2,
             shortcut_end: None,
         }
     }

@@ -164,6 +164,17 @@ fn several_symbols_are_cut_at_the_same_times() {
         assert!(!of(0).is_empty());
     }
     audit::windows_and_splits(&data, 19).unwrap();
+    // A symbol with gaps around the boundaries is held back instead of refused.
+    let mut gappy = symbols.clone();
+    let keep = |row: usize| row % 5 != 0;
+    let second = &mut gappy[1];
+    let pick = |values: &Vec<f64>| values.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, v)| *v).collect::<Vec<_>>();
+    for column in [&mut second.open, &mut second.high, &mut second.low, &mut second.close, &mut second.adjusted, &mut second.volume] {
+        *column = pick(column);
+    }
+    second.times = second.times.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, t)| *t).collect();
+    let data_with_gaps = FinanceFeatures::default().dataset("gaps", true, &gappy).unwrap();
+    audit::windows_and_splits(&data_with_gaps, 19).unwrap();
     assert_eq!(data.subjects, ["SIMULATED", "B"]);
     assert_eq!(data.environments, ["2020", "2021", "2022", "2023"]);
     assert_eq!(data.groups[1].role, Role::Spurious);

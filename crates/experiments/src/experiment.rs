@@ -98,6 +98,8 @@ struct Started {
     environment: environment::Environment,
 }
 
+const MOST_SEEDS: usize = 10_000;
+
 /// Runs an experiment from options to a finished folder.
 pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentError> {
     let mut options = options.clone();
@@ -120,8 +122,10 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
         }
         config = settings::resolve(&config, options.config.as_deref(), &options.sets)?;
     }
-    if options.seeds == 0 {
-        return Err(ExperimentError::Input("`--seeds 0` cannot be used: expected at least 1".into()));
+    let last = options.seed.checked_add(options.seeds as u64);
+    if options.seeds == 0 || options.seeds > MOST_SEEDS || last.is_none() {
+        let reason = format!("`--seed {} --seeds {}` cannot be used: expected 1 to {MOST_SEEDS} seeds", options.seed, options.seeds);
+        return Err(ExperimentError::Input(reason));
     }
     let device = options.backend.open()?;
     let input = E::load(&config, options.seed, &device)?;
@@ -202,7 +206,10 @@ fn run_seeds<E: Experiment>(
         let context = context(seed, format!("seeds/{seed}/"));
         // A seed that was finished before an interruption is not run again.
         let outcome: E::Outcome = match read_json(&run.path().join(&context.prefix), "metrics.json") {
-            Ok(outcome) => outcome,
+            Ok(outcome) => {
+                run.remove(&context.name("checkpoint"))?;
+                outcome
+            }
             Err(_) => {
                 let outcome = E::run(config, input, &context)?;
                 write_outcome(run, &context.prefix, &outcome)?;
@@ -259,6 +266,10 @@ pub struct AggregateRow {
     pub metric: String,
     /// The dataset.
     pub dataset: String,
+    /// The environment, if the number is of one.
+    pub environment: Option<String>,
+    /// JSON of grid keys, for example the span of a window.
+    pub params: Option<String>,
     /// Mean and interval.
     pub estimate: disentangle_analysis::Estimate,
 }
@@ -278,6 +289,8 @@ impl Aggregate {
                     name,
                     metric: row.metric.clone(),
                     dataset: row.dataset.clone(),
+                    environment: row.environment.clone(),
+                    params: row.params.clone(),
                     estimate: disentangle_analysis::Estimate::default(),
                 };
                 (row, Vec::new())
@@ -321,6 +334,8 @@ impl Render for Aggregate {
                     split,
                     group,
                     site,
+                    environment: row.environment.clone(),
+                    params: row.params.clone(),
                     ..metric_row(&row.metric, &row.estimate)
                 }
             })
@@ -332,7 +347,7 @@ impl Render for Aggregate {
             text: format!("{count} of {} seeds: {text}", self.seeds.len()),
             tone: Tone::Neutral,
         });
-        let rows = self.metrics.iter().map(|row| {
+        let rows = self.metrics.iter().filter(|row| row.params.is_none()).map(|row| {
             let mut cells: Vec<Cell> = row.name.iter().take(3).map(|part| part.clone().unwrap_or_default().into()).collect();
             cells.push(row.metric.clone().into());
             cells.push(Cell::Number {
@@ -363,7 +378,7 @@ impl Render for Aggregate {
 
     fn summary(&self) -> String {
         let mut text = format!("{} over {} seeds\n", self.experiment, self.seeds.len());
-        for row in self.metrics.iter().filter(|row| ["roc_auc", "accuracy"].contains(&row.metric.as_str())) {
+        for row in self.metrics.iter().filter(|row| row.params.is_none() && ["roc_auc", "accuracy"].contains(&row.metric.as_str())) {
             let name: Vec<&str> = row.name.iter().flatten().map(String::as_str).collect();
             text += &format!("  {:<40} {}\n", format!("{} {}", name.join(" "), row.metric), row.estimate.show(3));
         }

@@ -111,7 +111,11 @@ fn settings_and_options() {
         (&["--set", "weights=none.safetensors"], "none.safetensors: cannot be read"),
         (&["--set", "dataset=yahoo", "--set", "cache=cache"], "symbol `SPY`: no connection to Yahoo: "),
         (&["--backend", "tch"], "backend `tch` is not compiled in; expected flex, or build it: "),
-        (&["--seeds", "0"], "`--seeds 0` cannot be used: expected at least 1"),
+        (&["--seeds", "0"], "`--seed 0 --seeds 0` cannot be used: expected 1 to 10000 seeds"),
+        (&["--seed", "18446744073709551615", "--seeds", "2"], "cannot be used: expected 1 to 10000 seeds"),
+        (&["--set", "lookback=18446744073709551615"], "`lookback = 18446744073709551615` cannot be used: expected at most 1000000"),
+        (&["--set", "window=18446744073709551615"], "cannot be used: expected at most 1000000"),
+        (&["--set", "monitor=best"], "`monitor = best` cannot be used: expected one of `validation`, `train`, `off`"),
         (&["--set", "resamples=0"], "`resamples = 0` cannot be used: expected at least 1"),
         (&["--set", "permutations=0"], "`permutations = 0` cannot be used: expected at least 1"),
     ];

@@ -174,6 +174,11 @@ fn seeds_are_aggregated() {
     assert!((mean - f64::midpoint(values[0], values[1])).abs() < 1e-12);
     assert!(row["estimate"]["low"].as_f64().unwrap() < mean);
     succeed(disentangle(folder.path()).args(["report", "run"]));
+    succeed(disentangle(folder.path()).args(["report", "run/seeds/4"]));
+    write(folder.path(), "prices.csv", &good_rows());
+    succeed(disentangle(folder.path()).args(["predict", "--run", "run/seeds/4", "--data", "prices.csv"]));
+    let several = disentangle(folder.path()).args(["predict", "--run", "run", "--data", "prices.csv"]).output().unwrap();
+    assert!(text(&several.stderr).contains("holds several seeds; expected one of the folders below seeds/"));
 }
 
 #[test]

@@ -376,7 +376,7 @@ mod pytorch {
             epochs: 3,
             batch: 0,
             patience: 0,
-            monitor: Monitor::Train,
+            monitor: Monitor::Off,
             ..TrainConfig::default()
         };
         let model = without_dropout(&fixture, "weights.");

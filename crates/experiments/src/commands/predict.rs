@@ -10,8 +10,9 @@ use crate::{ExperimentError, finance};
 
 /// Scores a price file. Writes Parquet to `out` if it ends in `.parquet`, CSV otherwise; without `out` the CSV is returned.
 pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, threads: usize) -> Result<String, ExperimentError> {
-    RunDir::read_status(run)?;
     if !run.join("preprocess.json").exists() {
+        // Says so if it is no run at all; a seed's folder has its model, and no status of its own.
+        RunDir::read_status(run)?;
         let reason = if run.join("seeds").exists() {
             "holds several seeds; expected one of the folders below seeds/".into()
         } else {

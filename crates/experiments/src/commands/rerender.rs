@@ -9,7 +9,9 @@ use crate::{Aggregate, Experiment, ExperimentError, Render, finance::Finance};
 
 /// Writes `report.html` and the figures of a finished run again; returns the report's path.
 pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
-    let status = RunDir::read_status(path)?;
+    // A seed's folder lies in `seeds/` of its run.
+    let of_seed = path.parent().filter(|parent| parent.file_name().is_some_and(|name| name == "seeds")).and_then(Path::parent);
+    let status = RunDir::read_status(of_seed.unwrap_or(path))?;
     if status.state != State::Done {
         let reason = format!("the run is {:?}, expected one that is done", status.state).to_lowercase();
         return Err(ReportError::NotARun { path: path.into(), reason }.into());

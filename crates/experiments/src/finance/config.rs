@@ -144,9 +144,17 @@ impl Default for FinanceConfig {
     }
 }
 
+/// A larger count is a slip of the hand: it would overflow a sum or fill the memory.
+const MOST: usize = 1_000_000;
+
 impl FinanceConfig {
     /// Refuses settings that cannot work, before anything is read or written.
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
+        for (key, value) in [("lookback", self.lookback), ("epochs", self.epochs), ("hidden", self.hidden), ("feed_forward", self.feed_forward), ("layers", self.layers)] {
+            if value > MOST {
+                return Err(DataError::setting(key, value, format!("at most {MOST}")).into());
+            }
+        }
         let counts = [
             ("permutations", self.permutations),
             ("resamples", self.resamples),
@@ -158,6 +166,9 @@ impl FinanceConfig {
         for (key, value) in counts {
             if value == 0 {
                 return Err(DataError::setting(key, 0, "at least 1").into());
+            }
+            if value > MOST {
+                return Err(DataError::setting(key, value, format!("at most {MOST}")).into());
             }
         }
         Ok(self.training().check()?)

@@ -11,8 +11,8 @@ mod verdicts;
 mod walk_forward;
 
 use burn::tensor::Device;
-use disentangle_analysis::{Bootstrap, Pca, importance, learning, probing};
-use disentangle_data::{Dataset, Split, audit, audit::AuditCheck, format_time};
+use disentangle_analysis::{Bootstrap, Pca, importance, learning, multiple::benjamini_hochberg_of, probing};
+use disentangle_data::{Dataset, Seed, Split, audit, audit::AuditCheck, format_time};
 use disentangle_models::{
     Model, ModelConfig,
     train::{Checkpoint, Control, Epoch, Erm, Loss, Stop, Task, Trained, train},
@@ -39,6 +39,7 @@ pub struct Input {
     loaded: Loaded,
     dataset: Dataset,
     audit: Vec<AuditCheck>,
+    hash: String,
 }
 
 impl Experiment for Finance {
@@ -62,21 +63,30 @@ impl Experiment for Finance {
         let features = config.features();
         let mut dataset = features.dataset(&loaded.name, loaded.simulated, &loaded.symbols)?;
         dataset.notices.extend(loaded.notices.clone());
-        let seed = disentangle_data::Seed::new(seed).child("audit");
+        let seed = Seed::new(seed).child("audit");
         let mut audit = vec![audit::causal_features(&loaded.symbols, &dataset.features, |prices| features.compute(prices), seed)?];
         audit.extend(audit::windows_and_splits(&dataset, features.longest_indicator() - 1)?);
         // Sizes that cannot work and foreign weights are found before a folder is made.
         start_model(config, seed, device)?;
-        Ok(Input { loaded, dataset, audit })
+        let mut hash = blake3::Hasher::new();
+        hash.update(loaded.hash.as_bytes());
+        if let Some(path) = &config.weights {
+            let error = |error| ExperimentError::Input(format!("{}: cannot be read: {error}", path.display()));
+            hash.update(&std::fs::read(path).map_err(error)?);
+        }
+        let hash = hash.finalize().to_hex().to_string();
+        Ok(Input { loaded, dataset, audit, hash })
     }
 
     fn input_hash(input: &Input) -> String {
-        input.loaded.hash.clone()
+        input.hash.clone()
     }
 
     fn run(config: &FinanceConfig, input: &Input, context: &Context) -> Result<Outcome, ExperimentError> {
         let dataset = &input.dataset;
-        let bootstrap = Bootstrap::new(config.features().embargo(), config.resamples, context.root().child("bootstrap"));
+        // Windows of several symbols stand side by side, so that a block of days is as many times as long.
+        let block = config.features().embargo() * dataset.subjects.len();
+        let bootstrap = Bootstrap::new(block, config.resamples, context.root().child("bootstrap"));
         let trained = fit(config, dataset, context)?;
         save_model(config, dataset, &trained.model, context)?;
 
@@ -86,7 +96,7 @@ impl Experiment for Finance {
         context.go_on()?;
         let seed = context.root().child("granger");
         let importance_series = series::of_importance(&walk_forward, config.granger_draws, seed, context.threads);
-        let feature_series = series::of_features(dataset, config.granger_draws, seed, context.threads);
+        let feature_series = series::of_features(dataset, config.features().longest_indicator(), config.granger_draws, seed, context.threads);
         let losses = |of: fn(&Epoch) -> f64| trained.history.iter().map(of).collect::<Vec<_>>();
         Ok(Outcome {
             schema_version: 1,
@@ -116,7 +126,7 @@ impl Experiment for Finance {
     }
 }
 
-fn start_model(config: &FinanceConfig, seed: disentangle_data::Seed, device: &Device) -> Result<Model, ExperimentError> {
+fn start_model(config: &FinanceConfig, seed: Seed, device: &Device) -> Result<Model, ExperimentError> {
     let model = config.model().init(seed.child("model"), device)?;
     match &config.weights {
         None => Ok(model),
@@ -202,7 +212,7 @@ fn compare_models(
                 logits,
                 labels: &labels,
             };
-            performances.push(performance(&scored, bootstrap, config.permutations));
+            performances.push(performance(&scored, bootstrap, config.permutations, |seed| permute_days(dataset, &rows, seed)));
             predictions.extend(rows.iter().zip(logits).map(|(&row, &logit)| prediction(dataset, row, name, split, logit, context.seed)));
         }
         differences.push((split.name().to_string(), difference(&sequence, &logistic, &labels, bootstrap)));
@@ -252,7 +262,7 @@ fn importance_by_part(
         let (inputs, labels) = (dataset.inputs(rows), dataset.labels(rows));
         let logits = |x: &ndarray::Array3<f32>| probing::logits(model, x, context.device, context.threads);
         let seed = context.root().child("importance").child(split.name());
-        let ablated = importance::ablate(&inputs, &groups_of(dataset), config.permutations, seed, logits)?;
+        let ablated = importance::ablate(&inputs, &groups_of(dataset), config.permutations, |seed| permute_days(dataset, rows, seed), seed, logits)?;
         let whole = logits(&inputs)?;
         for group in &ablated {
             all.push(PartImportance {
@@ -263,7 +273,35 @@ fn importance_by_part(
         bar.inc(1);
     }
     bar.finish_and_clear();
+    // One family: every group on every part.
+    let q = benjamini_hochberg_of(&all.iter().map(|part| part.importance.auc_drop.p).collect::<Vec<_>>());
+    for (part, q) in all.iter_mut().zip(q) {
+        part.importance.auc_drop.q = q;
+    }
     Ok(all)
+}
+
+/// A donor for each row. Rows of one symbol are permuted freely; with several symbols whole days are, because the symbols of
+/// a day move together, and a row takes its own symbol's row of the donor day where there is one.
+fn permute_days(dataset: &Dataset, rows: &[usize], seed: Seed) -> Vec<usize> {
+    let mut days: Vec<Vec<usize>> = Vec::new();
+    for (position, &row) in rows.iter().enumerate() {
+        let same = position > 0 && dataset.windows[rows[position - 1]].time == dataset.windows[row].time;
+        match days.last_mut() {
+            Some(day) if same => day.push(position),
+            _ => days.push(vec![position]),
+        }
+    }
+    let order = seed.rng().permutation(days.len());
+    let subject = |position: usize| dataset.windows[rows[position]].subject;
+    let mut donors = vec![0; rows.len()];
+    for (day, &donor) in days.iter().zip(&order) {
+        for (place, &position) in day.iter().enumerate() {
+            let own = days[donor].iter().copied().find(|&other| subject(other) == subject(position));
+            donors[position] = own.unwrap_or(days[donor][place % days[donor].len()]);
+        }
+    }
+    donors
 }
 
 fn representation(dataset: &Dataset, model: &Model, context: &Context) -> Result<Representation, ExperimentError> {

@@ -42,6 +42,7 @@ impl Render for Outcome {
         for (part, difference) in &self.over_logistic {
             rows.push(on(part, row("roc_auc_over_logistic", difference)));
         }
+        let mut windows = Vec::new();
         let mut importance = |part: &str, importance: &Importance, params: Option<String>| {
             for (name, estimate) in importance_metrics(importance) {
                 rows.push(MetricRow {
@@ -60,9 +61,25 @@ impl Render for Outcome {
             }
             for window in &walk.windows {
                 let params = serde_json::json!({"from": window.span[0], "to": window.span[1]}).to_string();
+                for (name, estimate) in [("roc_auc", &window.auc), ("accuracy", &window.accuracy)] {
+                    windows.push(MetricRow {
+                        params: Some(params.clone()),
+                        ..on("walk-forward", row(name, estimate))
+                    });
+                }
                 for group in &window.importance {
                     importance("walk-forward", group, Some(params.clone()));
                 }
+            }
+        }
+        rows.extend(windows);
+        for epoch in &self.training.history {
+            let params = Some(format!("{{\"epoch\":{}}}", epoch.epoch));
+            for (part, value) in [("train", epoch.train_loss), ("validation", epoch.validation_loss)] {
+                rows.push(MetricRow {
+                    params: params.clone(),
+                    ..on(part, row("epoch_loss", &Estimate::point(value, 0)))
+                });
             }
         }
         let dynamics = &self.training.dynamics;
@@ -162,11 +179,8 @@ fn series_rows(which: &str, tests: &SeriesTests, row: &dyn Fn(&str, &Estimate) -
                 q: pair.granger_q,
                 ..Estimate::point(granger.f, granger.rows)
             };
-            let params = Some(format!("{{\"lag\":{}}}", granger.lag));
-            rows.push(MetricRow {
-                params,
-                ..of(&name, row(&format!("{which}_granger_f"), &estimate))
-            });
+            rows.push(of(&name, row(&format!("{which}_granger_f"), &estimate)));
+            rows.push(of(&name, row(&format!("{which}_granger_lag"), &Estimate::point(granger.lag as f64, granger.rows))));
         }
     }
     rows
@@ -274,11 +288,11 @@ impl Outcome {
             format!("{role:?}").to_lowercase()
         };
         let rows = all.iter().map(|(part, i)| {
-            let mut cells: Vec<Cell> = vec![part.clone().into(), i.group.clone().into(), role(&i.group).into(), cell(&i.auc_drop, 3), number(i.auc_drop.p, 3)];
+            let mut cells: Vec<Cell> = vec![part.clone().into(), i.group.clone().into(), role(&i.group).into(), cell(&i.auc_drop, 3), number(i.auc_drop.p, 3), number(i.auc_drop.q, 3)];
             cells.extend([cell(&i.accuracy_drop, 3), cell(&i.auc_only, 3), cell(&i.accuracy_only, 3), cell(&i.probability_shift, 4)]);
             cells
         });
-        let columns = ["part", "group", "role", "AUC lost without", "p", "accuracy lost without", "AUC with only", "accuracy with only", "squared shift of p(up)"];
+        let columns = ["part", "group", "role", "AUC lost without", "p", "q", "accuracy lost without", "AUC with only", "accuracy with only", "squared shift of p(up)"];
         let series = |of: fn(&Importance) -> &Estimate| -> Vec<Series> {
             let groups = self.data.groups.iter().map(|group| {
                 let own: Vec<_> = all.iter().filter(|(_, i)| i.group == group.name).collect();

@@ -32,22 +32,23 @@ pub(super) fn of_importance(walk: &Result<WalkForward, String>, draws: usize, se
 }
 
 /// Tests on the features themselves, of the first symbol; pairs are those of different groups.
-pub(super) fn of_features(dataset: &Dataset, draws: usize, seed: Seed, threads: usize) -> Result<SeriesTests, String> {
+///
+/// A value is taken every `step` rows only: indicators of neighbouring rows share their prices, and such overlap passes for
+/// trends, seasons and causes in every test.
+pub(super) fn of_features(dataset: &Dataset, step: usize, draws: usize, seed: Seed, threads: usize) -> Result<SeriesTests, String> {
     let rows: Vec<usize> = dataset.windows.iter().filter(|w| w.subject == 0).map(|w| w.target - 1).collect();
-    let rows = &rows[rows.len().saturating_sub(LONGEST)..];
-    if rows.len() < 3 {
+    let mut rows: Vec<usize> = rows.into_iter().rev().step_by(step).take(LONGEST).collect();
+    rows.reverse();
+    if rows.len() < 4 {
         return Err(format!("too short: {} rows", rows.len()));
     }
     let mut series = Vec::new();
     for (column, name) in dataset.features.iter().enumerate() {
         let values: Vec<f64> = rows.iter().map(|&row| f64::from(dataset.rows[[row, column]])).collect();
-        // Near a unit root every regression finds something, so that such a series is differenced.
-        let persistence = regression::trend(&values).and_then(|trend| regression::autoregression(&trend.detrended));
-        let (name, values) = match persistence {
-            Some(fit) if fit.phi > 0.95 => {
-                (format!("change of {name}"), std::iter::once(0.0).chain(values.windows(2).map(|pair| pair[1] - pair[0])).collect())
-            }
-            _ => (name.clone(), values),
+        // A price level wanders, and between wandering series every regression finds something: its changes are tested.
+        let (name, values) = match name.starts_with("sma_") {
+            true => (format!("change of {name}"), values.windows(2).map(|pair| pair[1] - pair[0]).collect()),
+            false => (name.clone(), values[1..].to_vec()),
         };
         series.push((name, values));
     }
@@ -55,7 +56,7 @@ pub(super) fn of_features(dataset: &Dataset, draws: usize, seed: Seed, threads: 
     let width = series.len();
     let pairs: Vec<(usize, usize)> =
         (0..width).flat_map(|a| (0..width).map(move |b| (a, b))).filter(|&(a, b)| group(a) != group(b)).collect();
-    let about = format!("feature series of {}, the last {} rows; a series with persistence above 0.95 is differenced", dataset.subjects[0], rows.len());
+    let about = format!("feature series of {}, every {step} rows, so that no two values share a price", dataset.subjects[0]);
     Ok(tests(&about, series, &pairs, draws, seed, threads))
 }
 
@@ -79,11 +80,12 @@ fn tests(about: &str, series: Vec<(String, Vec<f64>)>, pairs: &[(usize, usize)],
     });
     let mut single: Vec<OneSeries> = series.into_iter().map(|(name, values)| one(name, values)).collect();
 
-    // One family: everything that this page of the report tests.
+    // One family: everything that this page of the report tests; a correlation, which is the same both ways, once.
+    let once = |pair: &Pair| pair.names[0] < pair.names[1];
     let p: Vec<Option<f64>> = single
         .iter()
         .flat_map(|series| [series.trend.p, series.season.as_ref().ok().map(|season| season.p)])
-        .chain(found.iter().flat_map(|pair| [pair.correlation.p, pair.granger.as_ref().ok().map(|granger| granger.p)]))
+        .chain(found.iter().flat_map(|pair| [pair.correlation.p.filter(|_| once(pair)), pair.granger.as_ref().ok().map(|granger| granger.p)]))
         .collect();
     let mut q = benjamini_hochberg_of(&p).into_iter();
     for series in &mut single {
@@ -93,6 +95,11 @@ fn tests(about: &str, series: Vec<(String, Vec<f64>)>, pairs: &[(usize, usize)],
     for pair in &mut found {
         pair.correlation.q = q.next().flatten();
         pair.granger_q = q.next().flatten();
+    }
+    let known: Vec<([String; 2], Option<f64>)> = found.iter().filter(|p| once(p)).map(|p| (p.names.clone(), p.correlation.q)).collect();
+    for pair in found.iter_mut().filter(|pair| !once(pair)) {
+        let twin = [pair.names[1].clone(), pair.names[0].clone()];
+        pair.correlation.q = known.iter().find(|(names, _)| *names == twin).and_then(|(_, q)| *q);
     }
     SeriesTests {
         about: about.into(),
@@ -110,10 +117,10 @@ fn one(name: String, values: Vec<f64>) -> OneSeries {
         trend: match &trend {
             Some(trend) => Estimate {
                 p: Some(trend.p),
-                low: Some(trend.slope - 1.96 * trend.standard_error),
-                high: Some(trend.slope + 1.96 * trend.standard_error),
+                low: Some(trend.interval[0]),
+                high: Some(trend.interval[1]),
                 level: Some(0.95),
-                method: Some("normal, for independent errors".into()),
+                method: Some("Student's t, for independent errors".into()),
                 ..Estimate::point(trend.slope, n)
             },
             None => Estimate::undefined("too short", n),

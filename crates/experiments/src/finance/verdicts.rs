@@ -31,7 +31,7 @@ fn predicts(auc: &Estimate) -> bool {
 }
 
 fn with_p(auc: &Estimate) -> String {
-    auc.p.map_or_else(|| auc.show(2), |p| format!("{}, permutation p = {p:.2}", auc.show(2)))
+    auc.p.map_or_else(|| format!("{}, no permutation test", auc.show(2)), |p| format!("{}, permutation p = {p:.2}", auc.show(2)))
 }
 
 fn power(outcome: &Outcome) -> Verdict {
@@ -42,7 +42,7 @@ fn power(outcome: &Outcome) -> Verdict {
     if predicts(auc) {
         verdict(Tone::Good, format!("predictive power on the test rows: AUC {}", with_p(auc)))
     } else if auc.below(0.5) {
-        verdict(Tone::Bad, format!("worse than chance on the test rows: AUC {}: what was learned turned around", with_p(auc)))
+        verdict(Tone::Bad, format!("worse than chance on the test rows, what was learned turned around: AUC {}", auc.show(2)))
     } else {
         verdict(Tone::Neutral, format!("no evidence of predictive power on the test rows: AUC {}", with_p(auc)))
     }
@@ -57,7 +57,7 @@ fn leaning(outcome: &Outcome) -> Option<Verdict> {
     let role = outcome.data.groups.iter().find(|group| group.name == first.group).map(|group| group.role);
     let rest: Vec<String> = groups[1..].iter().map(|g| format!("{} {}", g.group, g.auc_drop.show(2))).collect();
     let loss = format!("without it the {part} AUC falls by {} (others: {})", first.auc_drop.show(2), rest.join(", "));
-    Some(if first.auc_drop.above(0.0) && first.auc_drop.p.is_none_or(|p| p <= 0.05) {
+    Some(if first.auc_drop.above(0.0) && first.auc_drop.q.is_none_or(|q| q <= 0.05) {
         match role {
             Some(Role::Spurious | Role::Protected) => verdict(Tone::Bad, format!("the model leans on {}, a shortcut: {loss}", first.group)),
             _ => verdict(Tone::Good, format!("the model leans on {}: {loss}", first.group)),
@@ -76,8 +76,9 @@ fn breaking(outcome: &Outcome) -> Vec<Verdict> {
     pairs
         .filter(|(v, t)| v.auc_drop.above(0.0) && t.auc_drop.high.zip(v.auc_drop.low).is_some_and(|(high, low)| high < low))
         .map(|(v, t)| {
+            let what = if t.auc_drop.above(0.0) { "pays less" } else { "stops paying" };
             let text = format!(
-                "{} stops paying in the test rows, from {since}: it was worth {} of AUC in validation, and {} in test",
+                "{} {what} in the test rows, from {since}: it was worth {} of AUC in validation, and {} in test",
                 v.group,
                 v.auc_drop.show(2),
                 t.auc_drop.show(2)

@@ -6,14 +6,14 @@ use disentangle_analysis::{
     importance::{self, Ablated, weighted_mean},
     probing,
 };
-use disentangle_data::{Dataset, Scaler, Split};
+use disentangle_data::{Dataset, Scaler};
 use disentangle_models::train::{Control, Erm, Loss, Monitor, Stop, Task, train};
 use serde::{Deserialize, Serialize};
 
 use super::{
     FinanceConfig,
     evaluate::{Scored, performance},
-    groups_of,
+    groups_of, permute_days,
     outcome::{WalkForward, WalkWindow},
 };
 use crate::{Context, ExperimentError, context::CANCEL};
@@ -31,12 +31,20 @@ struct Scores {
 /// Permutations in each window; their mean is what counts.
 const DRAWS: usize = 10;
 
-/// Plans the windows: (training rows, scored rows), by position in time order.
-fn plan(dataset: &Dataset, config: &FinanceConfig, embargo: usize) -> Result<Vec<(std::ops::Range<usize>, std::ops::Range<usize>)>, String> {
-    let n = dataset.windows.len();
+/// One refit: windows to fit on and windows to score, by position in time order.
+#[derive(Clone, Debug, PartialEq)]
+struct Step {
+    fit: Vec<usize>,
+    score: Vec<usize>,
+}
+
+/// Plans non-overlapping scored windows, each with the latest windows before it of which none predicts a row that the scored
+/// ones, or their indicators' histories, use.
+fn plan(dataset: &Dataset, config: &FinanceConfig) -> Result<Vec<Step>, String> {
+    let (n, symbols) = (dataset.windows.len(), dataset.subjects.len());
     // Windows of several symbols share their times, so that the gap in windows is as many times as wide.
-    let gap = embargo * dataset.subjects.len();
-    let (window, least) = (config.window.max(1), config.first_refit_rows);
+    let (gap, history) = (config.features().embargo() * symbols, config.features().longest_indicator() - 1);
+    let (window, least) = (config.window, config.first_refit_rows);
     let first = least + gap;
     if n < first + window {
         return Err(format!(
@@ -47,13 +55,21 @@ fn plan(dataset: &Dataset, config: &FinanceConfig, embargo: usize) -> Result<Vec
     let mut plan = Vec::new();
     let mut start = first;
     while start < n {
-        let end = (start + window).min(n);
-        // A remainder of less than half a window would be too noisy a point.
-        if end - start >= window.div_ceil(2) {
-            let last = start - gap;
-            plan.push((last.saturating_sub(config.refit_rows.max(least))..last, start..end));
+        let score: Vec<usize> = (start..(start + window).min(n)).collect();
+        let mut limit = vec![usize::MAX; symbols];
+        for &row in &score {
+            let window = &dataset.windows[row];
+            let limit = &mut limit[window.subject as usize];
+            *limit = (*limit).min(window.start);
         }
-        start = end;
+        let clear = |row: &usize| dataset.windows[*row].target + history < limit[dataset.windows[*row].subject as usize];
+        let mut fit: Vec<usize> = (0..start - gap).filter(clear).collect();
+        fit.drain(..fit.len().saturating_sub(config.refit_rows.max(least)));
+        start += window;
+        // A remainder of less than half a window would be too noisy a point.
+        if score.len() >= window.div_ceil(2) && !fit.is_empty() {
+            plan.push(Step { fit, score });
+        }
     }
     Ok(plan)
 }
@@ -68,7 +84,7 @@ pub(super) fn run(
     if !config.walk_forward {
         return Ok(Err("left out: walk_forward = false".into()));
     }
-    let plan = match plan(dataset, config, config.features().embargo()) {
+    let plan = match plan(dataset, config) {
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
@@ -76,8 +92,8 @@ pub(super) fn run(
     let mut scores: Vec<Scores> = std::fs::read(context.run.path().join(&name)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
     let bar = context.progress("walk-forward refits", plan.len());
     bar.set_position(scores.len() as u64);
-    for (index, (fit, rows)) in plan.iter().enumerate().skip(scores.len()) {
-        scores.push(refit(dataset, config, context, index, fit.clone(), rows.clone())?);
+    for (index, step) in plan.iter().enumerate().skip(scores.len()) {
+        scores.push(refit(dataset, config, context, index, step)?);
         context.run.write(&name, &serde_json::to_vec(&scores).map_err(|e| ExperimentError::Failed(e.to_string()))?)?;
         bar.inc(1);
     }
@@ -90,26 +106,21 @@ fn refit(
     config: &FinanceConfig,
     context: &Context,
     index: usize,
-    fit: std::ops::Range<usize>,
-    rows: std::ops::Range<usize>,
+    Step { fit, score: rows }: &Step,
 ) -> Result<Scores, ExperimentError> {
     let seed = context.root().child("walk-forward").index(index as u64);
-    let (fit, rows): (Vec<usize>, Vec<usize>) = (fit.collect(), rows.collect());
     let mut own = dataset.clone();
-    for (position, window) in own.windows.iter_mut().enumerate() {
-        window.split = if fit.contains(&position) { Split::Train } else { Split::Embargo };
-    }
-    own.scaler = Scaler::fit(own.rows.view(), &feature_rows(&own, &fit));
+    own.scaler = Scaler::fit(own.rows.view(), &feature_rows(&own, fit));
     let model = config.model().init(seed.child("model"), context.device)?;
     let task = Task {
         dataset: &own,
-        train: &fit,
+        train: fit,
         // There are no rows to spare for validation: all epochs run, and no choice is made.
         validation: &fit[..1],
         loss: Loss::Bce,
     };
     let mut training = config.training();
-    (training.patience, training.monitor) = (0, Monitor::Train);
+    (training.patience, training.monitor) = (0, Monitor::Off);
     let control = Control {
         threads: context.threads,
         cancel: &CANCEL,
@@ -122,13 +133,13 @@ fn refit(
         return Err(ExperimentError::Interrupted);
     }
     let logits = |x: &ndarray::Array3<f32>| probing::logits(&trained.model, x, context.device, context.threads);
-    let inputs = own.inputs(&rows);
-    let ablated = importance::ablate(&inputs, &groups_of(dataset), DRAWS, seed.child("permute"), logits)?;
+    let inputs = own.inputs(rows);
+    let ablated = importance::ablate(&inputs, &groups_of(dataset), DRAWS, |seed| permute_days(dataset, rows, seed), seed.child("permute"), logits)?;
     let (without, only) = ablated.into_iter().map(|a| (a.without, a.only)).unzip();
     Ok(Scores {
         train_rows: fit.len(),
         logits: logits(&inputs)?,
-        rows,
+        rows: rows.clone(),
         without,
         only,
     })
@@ -163,8 +174,8 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
         WalkWindow {
             span: [score.rows.first().map(time), score.rows.last().map(time)].map(Option::unwrap_or_default),
             train_rows: score.train_rows,
-            auc: bootstrap.estimate_weighted(labels.len(), |weights| ranked.auc(weights)),
-            accuracy: weighted_mean(bootstrap, &right),
+            auc: bootstrap.estimate_weighted(labels.len(), |weights| ranked.auc(weights)).within(0.0, 1.0),
+            accuracy: weighted_mean(bootstrap, &right).within(0.0, 1.0),
             importance: (0..groups.len())
                 .map(|group| importance::importance(&score.logits, &labels, &ablated(&[score], group), bootstrap))
                 .collect(),
@@ -182,14 +193,47 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
     };
     WalkForward {
         windows: windows.collect(),
-        pooled: performance(&scored, bootstrap, config.permutations),
+        pooled: performance(&scored, bootstrap, config.permutations, |seed| permute_days(dataset, &rows, seed)),
         importance: (0..groups.len())
             .map(|group| {
-                let mut found = importance::importance(&logits, &labels, &ablated(&all, group), bootstrap);
-                // Ten draws are enough for a mean, not for a test.
-                (found.auc_drop.p, found.accuracy_drop.p) = (None, None);
-                found
+                // Ten draws are enough for a mean, not for a test: there is no p.
+                importance::importance(&logits, &labels, &ablated(&all, group), bootstrap)
             })
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use disentangle_data::market::{MarketConfig, simulate};
+
+    use super::*;
+
+    #[test]
+    fn refits_never_see_what_they_are_scored_on() {
+        let symbols = [1, 2].map(|seed| simulate(&MarketConfig { seed, ..MarketConfig::default() }));
+        for count in [1, 2] {
+            let config = FinanceConfig::default();
+            let dataset = config.features().dataset("market", true, &symbols[..count]).unwrap();
+            let plan = plan(&dataset, &config).unwrap();
+            assert!(plan.len() >= 7);
+            let mut scored = Vec::new();
+            for step in &plan {
+                assert!((200..=500).contains(&step.fit.len()), "{}", step.fit.len());
+                for subject in 0..count as u32 {
+                    let of = |rows: &[usize]| rows.iter().map(|&r| dataset.windows[r].clone()).filter(|w| w.subject == subject).collect::<Vec<_>>();
+                    let latest = of(&step.fit).iter().map(|w| w.target).max().unwrap();
+                    let earliest = of(&step.score).iter().map(|w| w.start).min().unwrap();
+                    assert!(earliest - 19 > latest, "the first scored window and its indicators begin after the last fitted target");
+                }
+                scored.extend(step.score.clone());
+            }
+            let mut once = scored.clone();
+            once.dedup();
+            assert_eq!(once, scored);
+        }
+        let short = FinanceConfig { first_refit_rows: 5000, ..FinanceConfig::default() };
+        let dataset = short.features().dataset("market", true, &symbols[..1]).unwrap();
+        assert!(super::plan(&dataset, &short).unwrap_err().starts_with("too few rows: 957 windows, and 5150 are needed"));
     }
 }

@@ -56,8 +56,10 @@ pub struct TrainConfig {
 pub enum Monitor {
     /// Rows that the weights were not fitted on.
     Validation,
-    /// The training loss, with dropout.
+    /// The training loss, with dropout, as it was before the last step (the notebook's).
     Train,
+    /// None: all epochs run, and the last weights are kept.
+    Off,
 }
 
 impl Default for TrainConfig {
@@ -197,30 +199,36 @@ impl Run<'_> {
                 keep(state, control)?;
                 return Ok(Stop::Cancelled);
             }
+            // The training loss of a single step belongs to the weights before it.
+            let one_step = self.config.batch == 0 || self.config.batch >= self.task.train.len();
+            let before = (self.config.monitor == Monitor::Train && one_step).then(|| state.parameters.clone());
             let Some(epoch) = self.epoch(state, strategy, control.cancel)? else {
                 return Ok(Stop::Cancelled);
             };
-            let watched = match self.config.monitor {
-                Monitor::Validation => epoch.validation_loss,
-                Monitor::Train => epoch.train_loss,
-            };
-            if !watched.is_finite() {
-                return Err(ModelError::Train(format!(
-                    "the loss is {watched} in epoch {}; a smaller learning_rate may help",
-                    epoch.epoch
-                )));
+            for value in [epoch.train_loss, epoch.validation_loss, epoch.gradient_norm] {
+                if !value.is_finite() {
+                    let reason = format!("the loss or its gradient is {value} in epoch {}; a smaller learning_rate may help", epoch.epoch);
+                    return Err(ModelError::Train(reason));
+                }
             }
             state.progress.history.push(epoch);
-            if state.progress.best_loss.is_none_or(|best| watched < best) {
-                state.progress.best_loss = Some(watched);
+            let watched = match self.config.monitor {
+                Monitor::Validation => Some(epoch.validation_loss),
+                Monitor::Train => Some(epoch.train_loss),
+                Monitor::Off => None,
+            };
+            let better = watched.is_none_or(|watched| state.progress.best_loss.is_none_or(|best| watched < best));
+            if better {
+                state.progress.best_loss = watched;
                 state.progress.best_epoch = epoch.epoch;
-                state.best.clone_from(&state.parameters);
+                state.best.clone_from(before.as_ref().unwrap_or(&state.parameters));
             }
+            // An event too many is cut off when a run is resumed; one too few could not be made again.
+            (control.on_epoch)(&epoch);
             if control.checkpoint.as_ref().is_some_and(|(_, pause)| written.elapsed() >= *pause) {
                 keep(state, control)?;
                 written = Instant::now();
             }
-            (control.on_epoch)(&epoch);
         }
     }
 

@@ -248,7 +248,7 @@ fn bad_settings_and_checkpoints_are_sentences() {
     };
     check(&|s| s.config.epochs = 0, "`epochs = 0` cannot be used");
     check(&|s| s.config.learning_rate = -1.0, "`learning_rate = -1` cannot be used: expected a number above 0");
-    check(&|s| s.config.learning_rate = 1e30, "training: the loss is NaN in epoch");
+    check(&|s| s.config.learning_rate = 1e30, "training: the loss or its gradient is NaN in epoch");
     check(&|s| s.config.micro_batch = 0, "`micro_batch = 0` cannot be used");
     check(&|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])), "the checkpoint is of another model");
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, Sender, channel},
@@ -55,7 +56,7 @@ pub(super) struct Done {
 
 pub(super) struct Workers {
     senders: Vec<Sender<Job>>,
-    results: Receiver<(usize, Done)>,
+    results: Receiver<(usize, Result<Done, String>)>,
 }
 
 impl Workers {
@@ -76,8 +77,13 @@ impl Workers {
                 let mut worker = Worker::new(model, task, device);
                 for job in inbox {
                     let micro = job.micro;
+                    // Without this, a panic of one worker would leave the others waiting for ever.
+                    let done = catch_unwind(AssertUnwindSafe(|| worker.run(job))).map_err(|panic| {
+                        let text = panic.downcast_ref::<String>().cloned();
+                        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+                    });
                     // A closed channel means that training is over.
-                    if outbox.send((micro, worker.run(job))).is_err() {
+                    if outbox.send((micro, done)).is_err() {
                         break;
                     }
                 }
@@ -120,7 +126,7 @@ impl Workers {
                     break done;
                 }
                 let (micro, done) = self.results.recv().map_err(|_| stopped())?;
-                early.insert(micro, done);
+                early.insert(micro, done.map_err(|panic| ModelError::Train(format!("a worker thread failed: {panic}")))?);
             };
             take(done);
         }
