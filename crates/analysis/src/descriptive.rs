@@ -51,7 +51,11 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Option<Correlation> {
     if flat(xx, mx) || flat(yy, my) {
         return None;
     }
-    let r = (xy / (xx * yy).sqrt()).clamp(-1.0, 1.0);
+    let r = xy / (xx * yy).sqrt();
+    if !r.is_finite() {
+        return None;
+    }
+    let r = r.clamp(-1.0, 1.0);
     let freedom = (n - 2) as f64;
     let t = r * (freedom / ((1.0 - r) * (1.0 + r)).max(f64::MIN_POSITIVE)).sqrt();
     Some(Correlation {

@@ -9,10 +9,18 @@ use crate::{DataError, Prices, format_time};
 /// The numeric columns in the order of [`Bar`], with Yahoo's names.
 pub(crate) const COLUMNS: [&str; 6] = ["Open", "High", "Low", "Close", "Adj Close", "Volume"];
 
+/// A time as the exchange's clock shows it, and the instant, which also tells the two hours apart that a clock shows twice
+/// when summer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) local: NaiveDateTime,
+    pub(crate) instant: NaiveDateTime,
+}
+
 /// One row while it is read: `COLUMNS` in order, and where it stood.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bar {
-    pub(crate) time: NaiveDateTime,
+    pub(crate) time: Moment,
     pub(crate) row: usize,
     pub(crate) values: [f64; 6],
 }
@@ -40,22 +48,22 @@ impl Bar {
 
     /// Sorts and checks what was read. Returns a notice if rows were out of order.
     pub(crate) fn prices(symbol: &str, path: &Path, mut bars: Vec<Bar>) -> Result<(Prices, Option<String>), DataError> {
-        let sorted = bars.is_sorted_by_key(|bar| bar.time);
+        let sorted = bars.is_sorted_by_key(|bar| bar.time.instant);
         if !sorted {
-            bars.sort_by_key(|bar| bar.time);
+            bars.sort_by_key(|bar| bar.time.instant);
         }
-        if let Some(pair) = bars.windows(2).find(|pair| pair[0].time == pair[1].time) {
+        if let Some(pair) = bars.windows(2).find(|pair| pair[0].time.instant == pair[1].time.instant) {
             return Err(DataError::DuplicateTime {
                 path: path.into(),
                 first: pair[0].row.min(pair[1].row),
                 second: pair[0].row.max(pair[1].row),
-                time: format_time(pair[0].time),
+                time: format_time(pair[0].time.local),
             });
         }
         let column = |index: usize| bars.iter().map(|bar| bar.values[index]).collect();
         let prices = Prices {
             symbol: symbol.into(),
-            times: bars.iter().map(|bar| bar.time).collect(),
+            times: bars.iter().map(|bar| bar.time.local).collect(),
             open: column(0),
             high: column(1),
             low: column(2),

@@ -2,45 +2,77 @@
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
-use crate::{DataError, Prices, bars::{Bar, COLUMNS}};
+use crate::{DataError, Prices, bars::{Bar, COLUMNS, Moment}};
 
 /// Prices by symbol, and notices for the reader.
 pub type PricesAndNotices = (Vec<Prices>, Vec<String>);
 
+/// Reads a price file, whatever it is called: Parquet, gzip and plain text are told apart by their first bytes.
+pub fn read_prices(path: &Path) -> Result<PricesAndNotices, DataError> {
+    let mut magic = Vec::new();
+    let start = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
+    match start {
+        Ok(_) if magic == *b"PAR1" => crate::read_parquet(path),
+        _ => read_csv(path),
+    }
+}
+
 /// Reads a CSV file, gzip or not (told by its first bytes, not its name).
 ///
 /// Needs `Date` (or `Datetime`), `Open`, `High`, `Low`, `Close` and `Volume`; without `Adj Close`, `Close` stands for it.
-/// Dates are ISO or M/D/YYYY. A column `Symbol`, `Ticker` or `Name` divides the file into symbols.
+/// Dates are ISO or M/D/YYYY. A column `Symbol`, `Ticker` or `Name` divides the file into symbols; so does the second header
+/// line (`Ticker,SPY,..`) that yfinance writes.
 pub fn read_csv(path: &Path) -> Result<PricesAndNotices, DataError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(open(path)?);
-    let read_error = |error: csv::Error| DataError::Read {
-        path: path.into(),
-        reason: error.to_string(),
-    };
-    let header: Vec<String> = reader.byte_headers().map_err(read_error)?.iter().map(text).collect();
-    let places = Places::find(path, &header)?;
-    let mut symbols: BTreeMap<String, Vec<Bar>> = BTreeMap::new();
+    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(open(path)?);
     let mut record = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(read_error)? {
-        let row = record.position().map_or(0, |position| position.line() as usize);
+    let mut next = |record: &mut csv::ByteRecord| -> Result<Option<usize>, DataError> {
+        let more = reader.read_byte_record(record).map_err(|error| DataError::Read {
+            path: path.into(),
+            reason: error.to_string(),
+        })?;
+        // The reader stands behind the line.
+        let line = (reader.position().line() as usize).saturating_sub(1);
+        Ok(more.then_some(line))
+    };
+    next(&mut record)?;
+    let header: Vec<String> = record.iter().map(text).collect();
+    let mut row = next(&mut record)?;
+    let tickers: Vec<String> = record.iter().map(text).collect();
+    let names: Vec<(String, String)> = if header.first().is_some_and(|name| name == "Price") && tickers.first().is_some_and(|name| name == "Ticker") {
+        row = next(&mut record)?;
+        // The line that names the index: `Date,,,`.
+        if record.iter().skip(1).all(<[u8]>::is_empty) {
+            row = next(&mut record)?;
+        }
+        let pairs = header.iter().cloned().zip(tickers).skip(1);
+        std::iter::once(("Date".to_string(), String::new())).chain(pairs).collect()
+    } else {
+        header.iter().map(|name| (name.clone(), String::new())).collect()
+    };
+    let layouts = Places::find(path, &names)?;
+    let mut symbols: BTreeMap<String, Vec<Bar>> = BTreeMap::new();
+    while let Some(line) = row {
         if record.len() != header.len() {
             return Err(DataError::Ragged {
                 path: path.into(),
-                row,
+                row: line,
                 found: record.len(),
                 expected: header.len(),
             });
         }
-        let bar = places.bar(path, row, &record)?;
-        let symbol = places.symbol.map_or_else(String::new, |column| text(&record[column]));
-        match symbols.get_mut(&symbol) {
-            Some(bars) => bars.push(bar),
-            None => {
-                symbols.insert(symbol, vec![bar]);
+        for (symbol, places) in &layouts {
+            let bar = places.bar(path, line, &record)?;
+            let symbol = places.symbol.map_or_else(|| symbol.clone(), |column| text(&record[column]));
+            match symbols.get_mut(&symbol) {
+                Some(bars) => bars.push(bar),
+                None => {
+                    symbols.insert(symbol, vec![bar]);
+                }
             }
         }
+        row = next(&mut record)?;
     }
     finish(path, symbols)
 }
@@ -80,9 +112,42 @@ fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     file.by_ref().take(2).read_to_end(&mut magic).map_err(error)?;
     let whole = std::io::Cursor::new(magic.clone()).chain(file);
     if magic == [0x1f, 0x8b] {
-        Ok(Box::new(flate2::read::MultiGzDecoder::new(whole)))
+        let inner = flate2::read::MultiGzDecoder::new(whole);
+        Ok(Box::new(Lines { inner, last: b'\n' }))
     } else {
-        Ok(Box::new(whole))
+        Ok(Box::new(Lines { inner: whole, last: b'\n' }))
+    }
+}
+
+/// Ends every line, the last one too, by a line feed alone: the reader counts lines by these.
+struct Lines<R> {
+    inner: R,
+    last: u8,
+}
+
+impl<R: Read> Read for Lines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        loop {
+            let read = self.inner.read(buffer)?;
+            if read == 0 && self.last != b'\n' && !buffer.is_empty() {
+                (self.last, buffer[0]) = (b'\n', b'\n');
+                return Ok(1);
+            }
+            let mut kept = 0;
+            for place in 0..read {
+                if buffer[place] != b'\r' {
+                    buffer[kept] = buffer[place];
+                    kept += 1;
+                }
+            }
+            if kept > 0 {
+                self.last = buffer[kept - 1];
+            }
+            // Nothing kept of something read is not the end of the file.
+            if kept > 0 || read == 0 {
+                return Ok(kept);
+            }
+        }
     }
 }
 
@@ -94,32 +159,47 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Looks columns up by name, whatever their case and punctuation.
-    pub(crate) fn find(path: &Path, header: &[String]) -> Result<Self, DataError> {
+    /// Looks columns up by name, whatever their case and punctuation: one set of places a symbol. Each column has a name and,
+    /// where the header says so, the symbol to which it belongs.
+    pub(crate) fn find(path: &Path, header: &[(String, String)]) -> Result<Vec<(String, Self)>, DataError> {
+        let mut owners: Vec<String> = header.iter().map(|(_, symbol)| symbol.clone()).filter(|symbol| !symbol.is_empty()).collect();
+        owners.sort();
+        owners.dedup();
+        if owners.is_empty() {
+            return Ok(vec![(String::new(), Self::of(path, header, "")?)]);
+        }
+        owners.into_iter().map(|owner| Ok((owner.clone(), Self::of(path, header, &owner)?))).collect()
+    }
+
+    fn of(path: &Path, header: &[(String, String)], owner: &str) -> Result<Self, DataError> {
         let normal = |name: &str| -> String {
             let letters = name.chars().filter(|c| c.is_alphanumeric());
             letters.collect::<String>().to_lowercase()
         };
-        let find = |names: &[&str]| header.iter().position(|column| names.contains(&normal(column).as_str()));
-        let need = |names: &[&str], shown: &str| {
-            find(names).ok_or_else(|| DataError::MissingColumn {
-                path: path.into(),
-                column: shown.into(),
-                found: header.join(", "),
-            })
+        let find = |owner: &str, names: &[&str]| {
+            header.iter().position(|(name, symbol)| symbol == owner && names.contains(&normal(name).as_str()))
         };
+        let missing = |shown: &str| DataError::MissingColumn {
+            path: path.into(),
+            column: shown.into(),
+            found: header.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+        };
+        let need = |names: &[&str], shown: &str| find(owner, names).ok_or_else(|| missing(shown));
         let close = need(&["close"], "Close")?;
+        let time = find("", &["date", "datetime", "time", "timestamp"])
+            // pandas writes an index that has no name so.
+            .or_else(|| find("", &["indexlevel0", "unnamed0", ""]));
         Ok(Self {
-            time: need(&["date", "datetime", "time", "timestamp"], "Date")?,
+            time: time.ok_or_else(|| missing("Date"))?,
             values: [
                 need(&["open"], "Open")?,
                 need(&["high"], "High")?,
                 need(&["low"], "Low")?,
                 close,
-                find(&["adjclose", "adjustedclose", "adjusted"]).unwrap_or(close),
+                find(owner, &["adjclose", "adjustedclose", "adjusted"]).unwrap_or(close),
                 need(&["volume"], "Volume")?,
             ],
-            symbol: find(&["symbol", "ticker", "name"]),
+            symbol: find("", &["symbol", "ticker", "name"]),
         })
     }
 
@@ -152,16 +232,12 @@ fn text(bytes: &[u8]) -> String {
     text.trim_start_matches('\u{feff}').chars().take(80).collect()
 }
 
-/// `YYYY-MM-DD` or `M/D/YYYY`, with an optional time of day; an offset from UTC is dropped, because rows are in local time.
-pub(crate) fn parse_time(cell: &[u8]) -> Option<NaiveDateTime> {
+/// `YYYY-MM-DD` or `M/D/YYYY`, with an optional time of day and offset from UTC.
+pub(crate) fn parse_time(cell: &[u8]) -> Option<Moment> {
     let text = std::str::from_utf8(cell).ok()?;
-    let (date, time) = match text.split_once([' ', 'T']) {
-        Some((date, time)) => (date, Some(time)),
+    let (date, clock) = match text.split_once([' ', 'T']) {
+        Some((date, clock)) => (date, Some(clock)),
         None => (text, None),
-    };
-    let number = |part: &str, longest: usize| {
-        let plain = !part.is_empty() && part.len() <= longest && part.bytes().all(|b| b.is_ascii_digit());
-        plain.then(|| part.parse::<u32>().ok()).flatten()
     };
     let mut parts = date.split(['-', '/']);
     let (a, b, c) = (parts.next()?, parts.next()?, parts.next()?);
@@ -170,17 +246,41 @@ pub(crate) fn parse_time(cell: &[u8]) -> Option<NaiveDateTime> {
         return None;
     }
     let date = NaiveDate::from_ymd_opt(number(year, 6)? as i32, number(month, 2)?, number(day, 2)?)?;
-    let time = match time {
-        None => NaiveTime::MIN,
-        Some(time) => {
-            let clock = time.split(['+', '-', 'Z']).next()?.split('.').next()?;
-            let mut fields = clock.split(':');
-            let (hour, minute) = (number(fields.next()?, 2)?, number(fields.next()?, 2)?);
-            let second = fields.next().map_or(Some(0), |second| number(second, 2))?;
-            NaiveTime::from_hms_opt(hour, minute, second)?
-        }
+    let (time, offset) = match clock {
+        None => (NaiveTime::MIN, 0),
+        Some(clock) => match clock.find(['+', '-', 'Z']) {
+            None => (parse_clock(clock)?, 0),
+            Some(end) => (parse_clock(&clock[..end])?, parse_offset(&clock[end..])?),
+        },
     };
-    Some(date.and_time(time))
+    let local = date.and_time(time);
+    let instant = local.checked_sub_signed(TimeDelta::seconds(offset))?;
+    Some(Moment { local, instant })
+}
+
+fn number(part: &str, longest: usize) -> Option<u32> {
+    let plain = !part.is_empty() && part.len() <= longest && part.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| part.parse().ok()).flatten()
+}
+
+/// `HH:MM`, `HH:MM:SS` or `HH:MM:SS.fraction`, whose fraction is dropped.
+fn parse_clock(clock: &str) -> Option<NaiveTime> {
+    let mut fields = clock.split('.').next()?.trim_end().split(':');
+    let (hour, minute) = (number(fields.next()?, 2)?, number(fields.next()?, 2)?);
+    let second = fields.next().map_or(Some(0), |second| number(second, 2))?;
+    NaiveTime::from_hms_opt(hour, minute, second)
+}
+
+/// `Z`, `+HH:MM` or `-HHMM`, in seconds.
+fn parse_offset(offset: &str) -> Option<i64> {
+    let (sign, rest) = offset.split_at_checked(1)?;
+    if sign == "Z" {
+        return rest.is_empty().then_some(0);
+    }
+    let digits: String = rest.chars().filter(|c| *c != ':').collect();
+    let (hours, minutes) = (number(digits.get(..2)?, 2)?, digits.get(2..4).map_or(Some(0), |m| number(m, 2))?);
+    let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
+    Some(if sign == "-" { -seconds } else { seconds })
 }
 
 #[cfg(test)]
@@ -219,6 +319,18 @@ mod tests {
     }
 
     #[test]
+    fn files_as_yfinance_and_pandas_write_them() {
+        let two = "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\nTicker,QQQ,SPY,QQQ,SPY,QQQ,SPY,QQQ,SPY,QQQ,SPY\nDate,,,,,,,,,,\n2020-01-02,2,3,2,3,2,3,2,3,7,8\n";
+        let (prices, _) = read(two.as_bytes()).unwrap();
+        assert_eq!(prices.iter().map(|p| (p.symbol.as_str(), p.close[0], p.volume[0])).collect::<Vec<_>>(), [("QQQ", 2.0, 7.0), ("SPY", 3.0, 8.0)]);
+        let unnamed = ",Open,High,Low,Close,Volume\n2020-01-02,1,1,1,1,1\n";
+        assert_eq!(read(unnamed.as_bytes()).unwrap().0[0].len(), 1);
+        // The hour that the clock shows twice when summer ends.
+        let autumn = "Datetime,Open,High,Low,Close,Volume\n2020-11-01 01:00:00-04:00,1,1,1,1,1\n2020-11-01 01:00:00-05:00,1,1,1,2,1\n";
+        assert_eq!(read(autumn.as_bytes()).unwrap().0[0].close, [1.0, 2.0]);
+    }
+
+    #[test]
     fn symbols_and_order() {
         let content = "date,open,high,low,close,volume,Name\n2020-01-03,1,1,1,2,1,B\n2020-01-02,1,1,1,3,1,B\n2020-01-02,1,1,1,4,1,A\n";
         let (prices, notices) = read(content.as_bytes()).unwrap();
@@ -249,7 +361,12 @@ mod tests {
         ];
         for (content, expected) in cases {
             assert_eq!(read(content.as_bytes()).unwrap_err(), expected);
+            // Line ends of another system, and a last line without one, change no row number.
+            assert_eq!(read(content.replace('\n', "\r\n").as_bytes()).unwrap_err(), expected);
+            assert_eq!(read(content.trim_end_matches('\n').as_bytes()).unwrap_err(), expected);
         }
+        let blank = format!("{HEADER}\n\n2020-01-02,1,1,1,x,1,1\n");
+        assert_eq!(read(blank.as_bytes()).unwrap_err(), "FILE: row 4, column `Close`: `x` is not a number");
         assert!(read(&[0x1f, 0x8b, 1, 2, 3]).unwrap_err().starts_with("FILE: cannot be read: "));
         let absent = read_csv(Path::new("/nowhere/prices.csv")).unwrap_err().to_string();
         assert!(absent.starts_with("/nowhere/prices.csv: cannot be read: "), "{absent}");
@@ -268,11 +385,11 @@ mod tests {
         fn dates_round_trip(days in 0i32..2_900_000) {
             let date = NaiveDate::from_num_days_from_ce_opt(days + 366_000).unwrap();
             let iso = date.to_string();
-            proptest::prop_assert_eq!(parse_time(iso.as_bytes()), Some(date.and_time(NaiveTime::MIN)));
+            proptest::prop_assert_eq!(parse_time(iso.as_bytes()).map(|t| t.local), Some(date.and_time(NaiveTime::MIN)));
             let american = date.format("%-m/%-d/%Y").to_string();
             let plain = !american.contains('+');
             if plain {
-                proptest::prop_assert_eq!(parse_time(american.as_bytes()), Some(date.and_time(NaiveTime::MIN)));
+                proptest::prop_assert_eq!(parse_time(american.as_bytes()).map(|t| t.local), Some(date.and_time(NaiveTime::MIN)));
             }
         }
     }

@@ -82,6 +82,20 @@ pub enum DataError {
         /// What needs them.
         why: String,
     },
+    /// A feature became infinite: a price or volume is far too large.
+    #[error("{name}: feature `{feature}` of symbol `{symbol}` on {time} is {value}, expected a finite number")]
+    NotFinite {
+        /// The data.
+        name: String,
+        /// The symbol.
+        symbol: String,
+        /// The feature.
+        feature: String,
+        /// The row's time.
+        time: String,
+        /// What it is.
+        value: f32,
+    },
     /// The minority class is (almost) absent.
     #[error("{name}: {positive} of {total} {part} labels are positive; expected both classes, the smaller with at least {minimum}")]
     Degenerate {

@@ -36,7 +36,7 @@ pub enum MonthEnd {
 pub enum DayEncoding {
     /// 0 (Monday) to 4 (the notebook's).
     Number,
-    /// Sine and cosine of the day's angle in a week of five days.
+    /// Sine and cosine of the day's angle in a week of seven days, which also holds where weekends are traded.
     Cyclic,
 }
 
@@ -166,7 +166,7 @@ impl FinanceFeatures {
         match self.day {
             DayEncoding::Number => values.push(weekday as f32),
             DayEncoding::Cyclic => {
-                let angle = weekday / 5.0 * std::f64::consts::TAU;
+                let angle = weekday / 7.0 * std::f64::consts::TAU;
                 values.extend([angle.sin() as f32, angle.cos() as f32]);
             }
         }
@@ -247,7 +247,19 @@ impl FinanceFeatures {
                 });
             }
             windows.extend(self.windows(prices, rows.len() / width, subject as u32, &years));
-            rows.extend(self.compute(prices));
+            let features = self.compute(prices);
+            for ((row, column), &value) in features.indexed_iter() {
+                if row >= self.first_complete_row() && !value.is_finite() {
+                    return Err(DataError::NotFinite {
+                        name: name.into(),
+                        symbol: prices.symbol.clone(),
+                        feature: self.columns()[column].0.into(),
+                        time: crate::format_time(prices.times[row]),
+                        value,
+                    });
+                }
+            }
+            rows.extend(features);
         }
         windows.sort_by_key(|window| window.time);
         Ok(Dataset {

@@ -42,7 +42,7 @@ mod tests;
 mod yahoo;
 
 #[cfg(feature = "io")]
-pub use csv_prices::{PricesAndNotices, read_csv};
+pub use csv_prices::{PricesAndNotices, read_csv, read_prices};
 pub use dataset::{Dataset, FeatureGroup, Role, Split, Window, check_groups};
 pub use error::DataError;
 #[cfg(feature = "io")]

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 
-use chrono::{DateTime, NaiveDateTime};
+use chrono::DateTime;
 use polars::prelude::*;
 
 use crate::{
     DataError, Prices, write_frame,
     csv_prices::{Places, PricesAndNotices, finish, parse_time},
-    bars::{Bar, COLUMNS},
+    bars::{Bar, COLUMNS, Moment},
 };
 
 /// Reads a Parquet file with Yahoo's columns. `Date` may be a date, a timestamp or text; rows are counted from 1.
@@ -35,32 +35,39 @@ pub fn parse_parquet(name: &str, bytes: &[u8]) -> Result<PricesAndNotices, DataE
 }
 
 fn parse(path: &Path, frame: &DataFrame, read_error: &dyn Fn(String) -> DataError) -> Result<PricesAndNotices, DataError> {
-    let header: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
-    let places = Places::find(path, &header)?;
-    let times = times(path, &frame.columns()[places.time])?;
-    let mut values = Vec::with_capacity(6);
-    for (index, &place) in places.values.iter().enumerate() {
-        values.push(numbers(path, &frame.columns()[place], COLUMNS[index])?);
-    }
-    let names = match places.symbol {
-        None => None,
-        Some(place) => Some(frame.columns()[place].cast(&DataType::String).map_err(|e| read_error(e.to_string()))?),
-    };
+    let header: Vec<(String, String)> = frame.get_column_names().iter().map(|name| pair(name)).collect();
     let mut symbols: BTreeMap<String, Vec<Bar>> = BTreeMap::new();
-    for (index, &time) in times.iter().enumerate() {
-        let bar = Bar {
-            time,
-            row: index + 1,
-            values: std::array::from_fn(|column| values[column][index]),
+    for (owner, places) in Places::find(path, &header)? {
+        let times = times(path, &frame.columns()[places.time])?;
+        let mut values = Vec::with_capacity(6);
+        for (index, &place) in places.values.iter().enumerate() {
+            values.push(numbers(path, &frame.columns()[place], COLUMNS[index])?);
+        }
+        let names = match places.symbol {
+            None => None,
+            Some(place) => Some(frame.columns()[place].cast(&DataType::String).map_err(|e| read_error(e.to_string()))?),
         };
-        bar.check(path, |column| bar.values[column].to_string())?;
-        let symbol = match &names {
-            None => String::new(),
-            Some(names) => names.str().ok().and_then(|s| s.get(index)).unwrap_or_default().to_string(),
-        };
-        symbols.entry(symbol).or_default().push(bar);
+        for (index, &time) in times.iter().enumerate() {
+            let bar = Bar {
+                time,
+                row: index + 1,
+                values: std::array::from_fn(|column| values[column][index]),
+            };
+            bar.check(path, |column| bar.values[column].to_string())?;
+            let symbol = match &names {
+                None => owner.clone(),
+                Some(names) => names.str().ok().and_then(|s| s.get(index)).unwrap_or_default().to_string(),
+            };
+            symbols.entry(symbol).or_default().push(bar);
+        }
     }
     finish(path, symbols)
+}
+
+/// `('Close', 'SPY')`, as pandas writes columns with two levels, as name and symbol.
+fn pair(name: &str) -> (String, String) {
+    let inner = name.strip_prefix("('").and_then(|rest| rest.strip_suffix("')")).and_then(|inner| inner.split_once("', '"));
+    inner.map_or_else(|| (name.into(), String::new()), |(name, symbol)| (name.into(), symbol.into()))
 }
 
 fn numbers(path: &Path, column: &Column, name: &str) -> Result<Vec<f64>, DataError> {
@@ -83,7 +90,7 @@ fn numbers(path: &Path, column: &Column, name: &str) -> Result<Vec<f64>, DataErr
         .collect()
 }
 
-fn times(path: &Path, column: &Column) -> Result<Vec<NaiveDateTime>, DataError> {
+fn times(path: &Path, column: &Column) -> Result<Vec<Moment>, DataError> {
     let cell = |row: usize, value: String| DataError::Cell {
         path: path.into(),
         row,
@@ -102,13 +109,24 @@ fn times(path: &Path, column: &Column) -> Result<Vec<NaiveDateTime>, DataError> 
             parsed.collect()
         }
         DataType::Date | DataType::Datetime(_, _) => {
+            let zone = match column.dtype() {
+                DataType::Datetime(_, Some(zone)) => {
+                    let name = zone.to_string();
+                    Some(name.parse::<chrono_tz::Tz>().map_err(|_| cell(1, format!("time zone {name}")))?)
+                }
+                _ => None,
+            };
             let micros = column.cast(&DataType::Datetime(TimeUnit::Microseconds, None)).map_err(|_| null(0))?;
             let micros = micros.cast(&DataType::Int64).map_err(|_| null(0))?;
             let parsed = micros.i64().map_err(|_| null(0))?.iter().enumerate().map(|(row, value)| {
                 let value = value.ok_or_else(|| null(row))?;
-                DateTime::from_timestamp_micros(value)
-                    .map(|time| time.naive_utc())
-                    .ok_or_else(|| cell(row + 1, value.to_string()))
+                let time = DateTime::from_timestamp_micros(value).ok_or_else(|| cell(row + 1, value.to_string()))?;
+                // An instant with a zone is shown by the clock of that zone: its weekday is the exchange's.
+                let local = zone.map_or_else(|| time.naive_utc(), |zone| time.with_timezone(&zone).naive_local());
+                Ok(Moment {
+                    local,
+                    instant: time.naive_utc(),
+                })
             });
             parsed.collect()
         }
@@ -149,6 +167,27 @@ mod tests {
         assert_eq!(found, [prices]);
         assert!(notices.is_empty());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn zones_keep_their_clock_and_pairs_are_symbols() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tz.parquet");
+        let read = |zone: &str, instant: i64, names: [&str; 5]| {
+            let zone = TimeZone::opt_try_new(Some(zone)).unwrap();
+            let time = Column::new("Date".into(), [instant]).cast(&DataType::Datetime(TimeUnit::Nanoseconds, zone)).unwrap();
+            let values = names.map(|name| Column::new(name.into(), [2i64]));
+            let mut frame = DataFrame::new_infer_height(std::iter::once(time).chain(values).collect()).unwrap();
+            ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame).unwrap();
+            crate::read_prices(&path).unwrap().0.remove(0)
+        };
+        let plain = ["Open", "High", "Low", "Close", "Volume"];
+        // Midnight of 2020-01-06 in Tokyo is 15:00 of the day before in Greenwich; in New York it is 05:00.
+        let tokyo = read("Asia/Tokyo", 1_578_236_400_000_000_000, plain);
+        assert_eq!(tokyo.times[0].to_string(), "2020-01-06 00:00:00");
+        let pairs = ["('Open', 'SPY')", "('High', 'SPY')", "('Low', 'SPY')", "('Close', 'SPY')", "('Volume', 'SPY')"];
+        let new_york = read("America/New_York", 1_578_286_800_000_000_000, pairs);
+        assert_eq!((new_york.times[0].to_string().as_str(), new_york.symbol.as_str()), ("2020-01-06 00:00:00", "SPY"));
     }
 
     fn check(columns: Vec<Column>, expected: &str) {

@@ -101,6 +101,8 @@ fn last_trading_day_comes_from_the_exchange_calendar() {
     assert_eq!(features.names()[3..], ["day_sine", "day_cosine", "month_end", "last_trading_day"]);
     let prices = simulate(&MarketConfig::default());
     let found = features.compute(&prices);
+    // 2020-01-02 is a Thursday: three sevenths of the circle.
+    assert!((found[[0, 3]] - 0.433_883_7).abs() < 1e-6 && (found[[0, 4]] + 0.900_968_9).abs() < 1e-6);
     for row in 0..prices.len() - 1 {
         use chrono::Datelike;
         let last = prices.times[row].month() != prices.times[row + 1].month();
@@ -177,6 +179,12 @@ fn several_symbols_are_cut_at_the_same_times() {
     audit::windows_and_splits(&data_with_gaps, 19).unwrap();
     assert_eq!(data.subjects, ["SIMULATED", "B"]);
     assert_eq!(data.environments, ["2020", "2021", "2022", "2023"]);
+    assert!(data.windows.iter().all(|w| w.time.date().to_string().starts_with(&data.environments[w.environment as usize])));
+    let wilder = FinanceFeatures {
+        rsi: Rsi::Wilder,
+        ..FinanceFeatures::default()
+    };
+    assert_eq!((wilder.first_complete_row(), FinanceFeatures::default().first_complete_row()), (70, 19));
     assert_eq!(data.groups[1].role, Role::Spurious);
 }
 
@@ -215,7 +223,7 @@ fn every_planted_leak_is_caught() {
     leak(changed(&|d| d.windows[first - 2].split = Split::Validation), "train and validation overlap");
     let first = honest.part(Split::Test)[0];
     leak(changed(&|d| d.windows[first - 2].split = Split::Test), "validation and test overlap");
-    leak(changed(&|d| d.windows[first].split = Split::Train), "train and test overlap");
+    leak(changed(&|d| d.windows[first].split = Split::Train), " overlap: the first ");
     leak(
         changed(&|d| {
             let all: Vec<usize> = (100..d.rows.nrows()).collect();
@@ -272,6 +280,10 @@ fn too_little_data_is_a_sentence() {
         30,
         "FILE: 200 rows are too few, expected at least 309 (60/20/20 windows with an embargo of 50 rows between the parts)",
     );
+    let mut huge = market.clone();
+    huge.volume[500] = 1e200;
+    let error = FinanceFeatures::default().dataset("FILE", true, &[huge]).unwrap_err().to_string();
+    assert_eq!(error, "FILE: feature `volume_std_20` of symbol `SIMULATED` on 2021-12-27 is inf, expected a finite number");
     check(1006, 0, "`lookback = 0` cannot be used: expected at least 1 row");
     // The promised number of rows is enough for the split; whether both classes are there is another question.
     let enough = FinanceFeatures::default().dataset("x", true, &[market.prefix(309)]);

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use chrono::{DateTime, NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta};
 use time::OffsetDateTime;
 use tokio::task::JoinSet;
 use yahoo_finance_api::{YahooConnector, YahooConnectorBuilder, YahooError};
@@ -98,7 +98,8 @@ async fn one(request: &YahooRequest, client: reqwest::Client, symbol: &str) -> D
     let path = cache_path(request, symbol);
     let age = age(&path);
     if age.is_some_and(|age| age < request.fresh) {
-        return cached(&path, symbol).map(|prices| (prices, Vec::new()));
+        let notice = format!("symbol `{symbol}`: from the cache, {}", path.display());
+        return cached(&path, symbol).map(|prices| (prices, vec![notice]));
     }
     let connector = YahooConnectorBuilder::build_with_client(client).map_err(|error| explain(symbol, &error))?;
     match fetch(request, &connector, symbol).await {
@@ -173,7 +174,8 @@ fn prices(symbol: &str, response: &yahoo_finance_api::YResponse) -> Download {
         }
         let time = DateTime::from_timestamp(quote.timestamp + i64::from(offset), 0)
             .ok_or_else(|| failed(symbol, &format!("timestamp {} is out of range", quote.timestamp)))?;
-        let day = time.date_naive().and_time(NaiveTime::MIN);
+        // Where the day begins at midnight, the offset of today puts a day of the other half of the year at 23:00 of the day before.
+        let day = (time + TimeDelta::hours(2)).date_naive().and_time(NaiveTime::MIN);
         if prices.times.last().is_some_and(|&last| last >= day) {
             // While the market is open, Yahoo repeats the current day as a live row.
             continue;

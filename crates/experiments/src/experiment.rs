@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use burn::tensor::Device;
 use disentangle_analysis::over_seeds;
-use disentangle_report::{Block, Cell, MetricRow, Report, RunDir, Section, State, Table, Tone, Verdict, page, read_json, save_figures, write_metrics};
+use disentangle_report::{Block, Cell, MetricRow, Report, ReportError, RunDir, Section, State, Table, Tone, Verdict, page, read_json, save_figures, write_metrics};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Backend, Context, ExperimentError, environment, settings};
@@ -122,7 +123,7 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
         }
         config = settings::resolve(&config, options.config.as_deref(), &options.sets)?;
     }
-    let last = options.seed.checked_add(options.seeds as u64);
+    let last = options.seed.checked_add((options.seeds as u64).saturating_sub(1));
     if options.seeds == 0 || options.seeds > MOST_SEEDS || last.is_none() {
         let reason = format!("`--seed {} --seeds {}` cannot be used: expected 1 to {MOST_SEEDS} seeds", options.seed, options.seeds);
         return Err(ExperimentError::Input(reason));
@@ -163,21 +164,29 @@ fn open_run<E: Experiment>(options: &Options, config: &E::Config, input: &E::Inp
 
 /// Notes in the folder how the work ended.
 fn finish<E: Experiment>(mut run: RunDir, work: impl FnOnce(&RunDir) -> Result<Finished, ExperimentError>) -> Result<Finished, ExperimentError> {
-    match work(&run) {
+    let worked = catch_unwind(AssertUnwindSafe(|| work(&run)));
+    match worked.unwrap_or_else(|_| Err(ExperimentError::Failed("a bug in this program stopped the run; what it said stands above".into()))) {
         Ok(finished) => {
             run.remove("checkpoint")?;
             run.set(State::Done, None)?;
             Ok(finished)
         }
         Err(ExperimentError::Interrupted) => {
-            run.set(State::Interrupted, None)?;
+            keep_first(run.set(State::Interrupted, None));
             eprintln!("interrupted; go on with: experiment {} --resume {}", E::NAME, run.path().display());
             Err(ExperimentError::Interrupted)
         }
         Err(error) => {
-            run.set(State::Failed, Some(error.to_string()))?;
+            // On a full disk this fails too, and the first error is the one that helps.
+            keep_first(run.set(State::Failed, Some(error.to_string())));
             Err(error)
         }
+    }
+}
+
+fn keep_first(later: Result<(), ReportError>) {
+    if let Err(later) = later {
+        eprintln!("note: {later}");
     }
 }
 
@@ -202,7 +211,7 @@ fn run_seeds<E: Experiment>(
         return write_outcome(run, "", &outcome);
     }
     let mut outcomes = Vec::new();
-    for seed in options.seed..options.seed + options.seeds as u64 {
+    for seed in (0..options.seeds as u64).map(|offset| options.seed + offset) {
         let context = context(seed, format!("seeds/{seed}/"));
         // A seed that was finished before an interruption is not run again.
         let outcome: E::Outcome = match read_json(&run.path().join(&context.prefix), "metrics.json") {
@@ -313,7 +322,7 @@ impl Aggregate {
             schema_version: 1,
             kind: "aggregate".into(),
             experiment: experiment.into(),
-            seeds: (first..first + outcomes.len() as u64).collect(),
+            seeds: (0..outcomes.len() as u64).map(|offset| first + offset).collect(),
             metrics: metrics.collect(),
             first_verdicts,
             simulated: reports.iter().any(|report| report.simulated),

@@ -83,6 +83,11 @@ fn predictions_of_the_run_agree_with_predict() {
         .map(|cells| (cells[4].parse().unwrap(), cells[3] == "1"))
         .collect();
     assert_eq!(rows.len() as u64, test["windows"].as_u64().unwrap());
+    for line in scored.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        let (logit, probability): (f64, f64) = (cells[4].parse().unwrap(), cells[5].parse().unwrap());
+        assert!((probability - logit.exp() / (1.0 + logit.exp())).abs() < 2e-6, "{line}");
+    }
     let (mut wins, mut pairs) = (0.0, 0.0);
     for up in rows.iter().filter(|row| row.1) {
         for down in rows.iter().filter(|row| !row.1) {

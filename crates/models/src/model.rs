@@ -25,7 +25,12 @@ pub trait Classifier {
     fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1>;
 
     /// One logit a row, without dropout. The tap reads and edits activations on the way.
+    ///
+    /// # Panics
+    /// If the input is not `[row, position, feature]` of [`Classifier::input_shape`]: a shorter one would broadcast silently.
     fn forward(&self, input: &Input, tap: &mut Tap) -> Tensor<1> {
+        let [_, positions, features] = input.x.dims();
+        assert_eq!([positions, features], self.input_shape(), "positions and features of the input are not the model's");
         tap.begin(input.x.dims()[0]);
         self.pass(input, &mut Pass { tap, dropout: None })
     }

@@ -158,6 +158,12 @@ impl<'a> Tap<'a> {
             if request.unchanged > 0 {
                 run.unchanged.push((request.asked.clone(), request.unchanged));
             }
+            if let Action::Patch(donor) = &request.action
+                && donor.dims()[0] != self.rows.end
+            {
+                let (had, passed) = (donor.dims()[0], self.rows.end);
+                return Err(error(format!("the donor has {had} rows, but {passed} rows passed: they cannot be the same rows")));
+            }
             match request.action {
                 Action::Record(parts) => run.records.push((request.asked, Tensor::cat(parts, 0))),
                 Action::Gradient(leaves) => run.leaves.push((request.asked, leaves)),

@@ -157,6 +157,10 @@ fn taps_that_miss_are_errors() {
         "tap `pool`: the edit changed the shape from [2, 1, 1, 16] to [1, 1, 1, 16]",
     );
     check(
+        Tap::new().patch("pool", Tensor::zeros([3, 1, 1, 16], &Device::flex())),
+        "tap `pool`: the donor has 3 rows, but 2 rows passed: they cannot be the same rows",
+    );
+    check(
         Tap::new().patch("pool", Tensor::zeros([1, 1, 1, 16], &Device::flex())),
         "tap `pool`: the donor is [1, 1, 1, 16], needed are rows 0..2 of [_, [1, 1, 16]]",
     );
@@ -193,6 +197,45 @@ fn weights_round_trip_and_the_seed_decides() {
         assert_eq!(logits(&weights::load(other, &path, &device).unwrap()), logits(&model));
         let json = serde_json::to_string(&config).unwrap();
         assert_eq!(serde_json::from_str::<ModelConfig>(&json).unwrap(), config);
+    }
+}
+
+/// PyTorch's initial distributions: largest size and standard deviation of every kind of parameter.
+#[test]
+fn parameters_start_as_in_pytorch() {
+    let config = ModelConfig::Sequence(SequenceConfig::new(5, 30));
+    let model = config.init(Seed::new(0), &Device::flex()).unwrap();
+    let flat = crate::parameters::flatten(&model);
+    let mut rest = &flat[..];
+    for named in crate::parameters::names(&model) {
+        let (own, after) = rest.split_at(named.len());
+        rest = after;
+        let largest = own.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+        let mean = own.iter().sum::<f32>() / own.len() as f32;
+        let deviation = (own.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / own.len() as f32).sqrt();
+        // Uniform in ±bound, or constant; 0.0 stands for the normal positions.
+        let bound = match named.name.as_str() {
+            "pos_embedding" => 0.0,
+            name if name.contains("norm") && name.ends_with("weight") => {
+                assert!(own.iter().all(|&x| x == 1.0));
+                continue;
+            }
+            name if name.contains("norm") || name.ends_with("in_proj_bias") || name.ends_with("out_proj.bias") => {
+                assert!(own.iter().all(|&x| x == 0.0), "{name}");
+                continue;
+            }
+            name if name.ends_with("in_proj_weight") => (6.0f32 / 256.0).sqrt(),
+            name if name.contains("linear2") => 1.0 / 16.0,
+            name if name.contains("feature_embedding") => 1.0 / 5.0f32.sqrt(),
+            _ => 1.0 / 8.0,
+        };
+        if bound == 0.0 {
+            assert!((deviation - 1.0).abs() < 0.06 && largest > 2.5, "{} {deviation}", named.name);
+        } else {
+            assert!(largest <= bound, "{}: {largest}", named.name);
+            let error = 4.0 / (own.len() as f32).sqrt();
+            assert!((deviation / (bound / 3.0f32.sqrt()) - 1.0).abs() < error, "{}: {deviation}", named.name);
+        }
     }
 }
 
@@ -237,6 +280,10 @@ fn bad_sizes_are_sentences() {
     };
     check(SequenceConfig { heads: 5, ..base.clone() }, "`heads = 5` cannot be used: expected a divisor of hidden = 64");
     check(SequenceConfig { heads: 0, ..base.clone() }, "`heads = 0` cannot be used: expected at least 1");
+    check(
+        SequenceConfig { hidden: 1_000_000, ..base.clone() },
+        "`hidden = 1000000` cannot be used: expected sizes that give fewer than 2000000000 parameters",
+    );
     check(SequenceConfig { features: 0, ..base.clone() }, "`features = 0` cannot be used: expected at least 1");
     check(SequenceConfig { dropout: 1.0, ..base.clone() }, "`dropout = 1` cannot be used: expected a rate from 0 to below 1");
     let unknown = serde_json::from_str::<ModelConfig>(r#"{"family":"sequence","config":{"features":5,"sequence":6,"hiden":3}}"#);

@@ -38,7 +38,7 @@ pub use figure::{Figure, Mark, Series, Values};
 pub use page::page;
 pub use report::{Block, Cell, Report, Section, Table, Tone, Verdict};
 pub use rows::{MetricRow, Prediction, write_metrics, write_predictions};
-pub use run::{RunDir, State, Status, read_json};
+pub use run::{RunDir, State, Status, read_json, write_file};
 
 /// Draws every figure of a report as `<id>.svg` and `<id>.png` in `folder`, which is made if need be.
 pub fn save_figures(report: &Report, folder: &Path) -> Result<(), ReportError> {

@@ -4,8 +4,21 @@ use serde_json::{Value, json};
 
 use crate::figure::{Figure, Mark, Series, Values, colour};
 
-/// `{"data": [...], "layout": {...}}`.
+/// `{"data": [...], "layout": {...}}`. Plotly reads a little HTML in names, so that `<` is escaped in every text.
 pub(crate) fn to_plotly(figure: &Figure) -> Value {
+    escaped(plain(figure))
+}
+
+fn escaped(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(text.replace('<', "&lt;")),
+        Value::Array(items) => items.into_iter().map(escaped).collect(),
+        Value::Object(map) => map.into_iter().map(|(key, value)| (key, escaped(value))).collect(),
+        other => other,
+    }
+}
+
+fn plain(figure: &Figure) -> Value {
     let mut data = Vec::new();
     for (index, series) in figure.series.iter().enumerate() {
         let (r, g, b) = colour(index);

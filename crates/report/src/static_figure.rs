@@ -13,7 +13,7 @@ use plotters::{
 };
 
 use crate::{
-    ReportError,
+    ReportError, write_file,
     figure::{Figure, Mark, Series, Values, colour},
 };
 
@@ -33,10 +33,14 @@ pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
     };
     let mut svg = String::new();
     draw(figure, &SVGBackend::with_string(&mut svg, SIZE).into_drawing_area()).map_err(error)?;
-    let path = folder.join(format!("{}.svg", figure.id));
-    std::fs::write(&path, svg).map_err(|e| ReportError::write(&path, e))?;
+    write_file(&folder.join(format!("{}.svg", figure.id)), svg.as_bytes())?;
     let path = folder.join(format!("{}.png", figure.id));
-    draw(figure, &BitMapBackend::new(&path, SIZE).into_drawing_area()).map_err(error)
+    let temporary = folder.join(format!("{}.tmp.png", figure.id));
+    let drawn = draw(figure, &BitMapBackend::new(&temporary, SIZE).into_drawing_area()).map_err(error);
+    drawn.and_then(|()| std::fs::rename(&temporary, &path).map_err(|e| ReportError::write(&path, e))).inspect_err(|_| {
+        // Its own failure adds nothing to the error that is returned.
+        let _ = std::fs::remove_file(&temporary);
+    })
 }
 
 fn draw<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
@@ -128,7 +132,15 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
             chart.draw_series(std::iter::once(Polygon::new(outline, style.mix(0.2)))).map_err(text)?;
         }
         let drawn = match series.mark {
-            Mark::Line => chart.draw_series(LineSeries::new(points.iter().map(|p| (p.x, p.y)), style.stroke_width(2))),
+            Mark::Line => {
+                // A missing value is a gap, not a bridge.
+                for stretch in points.chunk_by(|a, b| a.row + 1 == b.row).skip(1) {
+                    let line = LineSeries::new(stretch.iter().map(|p| (p.x, p.y)), style.stroke_width(2));
+                    chart.draw_series(line).map_err(text)?;
+                }
+                let first = points.chunk_by(|a, b| a.row + 1 == b.row).next().unwrap_or_default();
+                chart.draw_series(LineSeries::new(first.iter().map(|p| (p.x, p.y)), style.stroke_width(2)))
+            }
             Mark::Points => chart.draw_series(points.iter().map(|p| Circle::new((p.x, p.y), 4, style.filled()))),
             Mark::Bar => chart.draw_series(points.iter().map(|p| {
                 let half = 0.38 / count as f64;
@@ -160,6 +172,7 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
 }
 
 struct Point {
+    row: usize,
     x: f64,
     y: f64,
     interval: Option<(f64, f64)>,
@@ -175,6 +188,7 @@ fn points(series: &Series, index: usize, count: usize) -> Vec<Point> {
     let rows = positions(&series.x).into_iter().zip(&series.y).enumerate();
     rows.filter_map(|(row, (x, y))| {
         Some(Point {
+            row,
             x: x + shift,
             y: (*y)?,
             interval: end(&series.low, row).zip(end(&series.high, row)),

@@ -188,7 +188,8 @@ fn a_fresh_cache_asks_nobody_and_a_stale_one_is_named() {
     let mut request = request(cache.path());
     let first = download_with(&request, &server.client).pop().unwrap().unwrap().0;
     let again = download_with(&request, &server.client).pop().unwrap().unwrap();
-    assert_eq!(again, (first.clone(), vec![]));
+    assert_eq!(again.0, first);
+    assert!(again.1[0].starts_with("symbol `SPY`: from the cache, "), "{:?}", again.1);
     assert_eq!(server.requests.load(Ordering::SeqCst), 1);
 
     request.fresh = Duration::ZERO;

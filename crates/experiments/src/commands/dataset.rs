@@ -8,8 +8,9 @@ use disentangle_data::{
     finance::FinanceFeatures,
     format_time,
     market::{MarketConfig, simulate},
-    read_csv, read_parquet, write_parquet,
+    read_prices, write_parquet,
 };
+use disentangle_report::write_file;
 use serde_json::json;
 
 use crate::{ExperimentError, settings};
@@ -89,7 +90,7 @@ fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
     });
     let path = out.with_extension("truth.json");
     let text = serde_json::to_string_pretty(&truth).map_err(|error| ExperimentError::Failed(error.to_string()))?;
-    std::fs::write(&path, text + "\n").map_err(|error| ExperimentError::Input(format!("{}: cannot be written: {error}", path.display())))?;
+    write_file(&path, (text + "\n").as_bytes())?;
     Ok(format!("{} rows in {}, truth in {}\n", prices.len(), out.display(), path.display()))
 }
 
@@ -114,8 +115,7 @@ fn fetch(symbols: &[String], start: NaiveDate, end: NaiveDate, out: &Path) -> Re
 }
 
 fn describe(file: &Path) -> Result<String, ExperimentError> {
-    let parquet = file.extension().is_some_and(|extension| extension == "parquet" || extension == "pq");
-    let (symbols, notices) = if parquet { read_parquet(file)? } else { read_csv(file)? };
+    let (symbols, notices) = read_prices(file)?;
     let mut text = String::new();
     for prices in &symbols {
         text += &summary(prices);

@@ -1,10 +1,10 @@
 //! `predict --run DIR --data FILE`: new rows through a run's model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::tensor::Device;
-use disentangle_data::{read_csv, read_parquet};
-use disentangle_report::{Prediction, ReportError, RunDir, write_predictions};
+use disentangle_data::read_prices;
+use disentangle_report::{Prediction, ReportError, RunDir, write_file, write_predictions};
 
 use crate::{ExperimentError, finance};
 
@@ -21,11 +21,11 @@ pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, thr
         return Err(ReportError::NotARun { path: run.into(), reason }.into());
     }
     let parquet = |path: &Path| path.extension().is_some_and(|extension| extension == "parquet");
-    let (symbols, notices) = if parquet(data) { read_parquet(data)? } else { read_csv(data)? };
+    let (symbols, notices) = read_prices(data)?;
     for notice in notices {
         eprintln!("note: {notice}");
     }
-    let rows = finance::predict(run, &symbols, device, threads)?;
+    let rows = finance::predict(run, &data.display().to_string(), &symbols, device, threads)?;
     match out {
         None => Ok(csv(&rows)),
         Some(path) if parquet(path) => {
@@ -33,10 +33,7 @@ pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, thr
             Ok(format!("{} rows in {}\n", rows.len(), path.display()))
         }
         Some(path) => {
-            std::fs::write(path, csv(&rows)).map_err(|error| ReportError::Write {
-                path: PathBuf::from(path),
-                reason: error.to_string(),
-            })?;
+            write_file(path, csv(&rows).as_bytes())?;
             Ok(format!("{} rows in {}\n", rows.len(), path.display()))
         }
     }

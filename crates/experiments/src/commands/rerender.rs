@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use disentangle_report::{ReportError, RunDir, State, page, read_json, save_figures};
+use disentangle_report::{ReportError, RunDir, State, page, read_json, save_figures, write_file};
 use serde_json::Value;
 
 use crate::{Aggregate, Experiment, ExperimentError, Render, finance::Finance};
@@ -19,13 +19,7 @@ pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
     let report = outcome(path)?.report();
     save_figures(&report, &path.join("figures"))?;
     let target = path.join("report.html");
-    let temporary = path.join("report.tmp");
-    std::fs::write(&temporary, page(&report))
-        .and_then(|()| std::fs::rename(&temporary, &target))
-        .map_err(|error| ReportError::Write {
-            path: target.clone(),
-            reason: error.to_string(),
-        })?;
+    write_file(&target, page(&report).as_bytes())?;
     Ok(target)
 }
 

@@ -97,6 +97,8 @@ pub struct FinanceConfig {
     pub walk_forward: bool,
     /// Rows in one non-overlapping window of the walk-forward.
     pub window: usize,
+    /// Refits, at most: on a longer history the windows are widened.
+    pub most_refits: usize,
     /// Rows that a refit trains on, at most: the latest ones.
     pub refit_rows: usize,
     /// Rows that the first refit trains on, at least.
@@ -138,6 +140,7 @@ impl Default for FinanceConfig {
             granger_draws: 499,
             walk_forward: true,
             window: 100,
+            most_refits: 60,
             refit_rows: 500,
             first_refit_rows: 200,
         }
@@ -150,7 +153,7 @@ const MOST: usize = 1_000_000;
 impl FinanceConfig {
     /// Refuses settings that cannot work, before anything is read or written.
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
-        for (key, value) in [("lookback", self.lookback), ("epochs", self.epochs), ("hidden", self.hidden), ("feed_forward", self.feed_forward), ("layers", self.layers)] {
+        for (key, value) in [("lookback", self.lookback), ("epochs", self.epochs), ("hidden", self.hidden), ("feed_forward", self.feed_forward), ("layers", self.layers), ("patience", self.patience)] {
             if value > MOST {
                 return Err(DataError::setting(key, value, format!("at most {MOST}")).into());
             }
@@ -161,6 +164,7 @@ impl FinanceConfig {
             ("granger_draws", self.granger_draws),
             ("window", self.window),
             ("refit_rows", self.refit_rows),
+            ("most_refits", self.most_refits),
             ("first_refit_rows", self.first_refit_rows),
         ];
         for (key, value) in counts {

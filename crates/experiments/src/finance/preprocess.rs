@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use disentangle_data::{Dataset, FeatureGroup, Prices, Scaler, finance::FinanceFeatures, format_time};
+use disentangle_data::{DataError, Dataset, FeatureGroup, Prices, Scaler, finance::FinanceFeatures, format_time};
 use disentangle_models::{ModelConfig, weights};
 use disentangle_report::{Prediction, read_json};
 use serde::{Deserialize, Serialize};
@@ -43,13 +43,23 @@ impl Preprocess {
 }
 
 /// Scores every row of `symbols` that has enough history, and the row after the last, whose label nobody knows yet.
-pub fn predict(run: &Path, symbols: &[Prices], device: &Device, threads: usize) -> Result<Vec<Prediction>, ExperimentError> {
+pub fn predict(run: &Path, name: &str, symbols: &[Prices], device: &Device, threads: usize) -> Result<Vec<Prediction>, ExperimentError> {
     let preprocess: Preprocess = read_json(run, "preprocess.json")?;
     let config: ModelConfig = read_json(run, "model.json")?;
     let model = config.init(disentangle_data::Seed::new(0), device)?;
     let model = weights::load(model, &run.join("model.safetensors"), device)?;
     let mut all = Vec::new();
     for prices in symbols {
+        let needed = preprocess.finance.first_complete_row() + preprocess.lookback;
+        if prices.len() < needed {
+            return Err(DataError::TooFewRows {
+                name: format!("{name}: symbol `{}`", prices.symbol),
+                found: prices.len(),
+                needed,
+                why: "one window with its indicators' history".into(),
+            }
+            .into());
+        }
         // A row after the last makes the window that ends with the last one; its own values are never looked at.
         let mut extended = prices.clone();
         let Some(&last) = prices.times.last() else { continue };

@@ -342,7 +342,7 @@ impl Outcome {
                 };
             }
         };
-        let ends = || Values::Names(walk.windows.iter().map(|w| w.span[1].date().to_string()).collect());
+        let ends = || Values::Names(walk.windows.iter().map(|w| disentangle_data::format_time(w.span[1])).collect());
         let groups: Vec<Series> = (0..self.data.groups.len())
             .map(|g| {
                 let estimates: Vec<_> = walk.windows.iter().map(|w| &w.importance[g].auc_drop).collect();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use chrono::{NaiveDate, NaiveTime};
-use disentangle_data::{DataError, Prices, YahooRequest, download, parse_parquet, read_csv, read_parquet};
+use disentangle_data::{DataError, Prices, YahooRequest, download, parse_parquet, read_prices};
 
 use super::{FinanceConfig, Source};
 use crate::ExperimentError;
@@ -31,11 +31,12 @@ pub fn load(config: &FinanceConfig) -> Result<Loaded, ExperimentError> {
     let (source, path) = choose(config)?;
     let (name, simulated, (mut symbols, mut notices)) = match source {
         Source::Embedded => {
-            let prices = parse_parquet("simulated-market.parquet", EMBEDDED)?;
-            ("simulated market".to_string(), true, prices)
+            let (mut symbols, notices) = parse_parquet("simulated-market.parquet", EMBEDDED)?;
+            symbols.iter_mut().for_each(|prices| prices.symbol = "SIMULATED".into());
+            ("simulated market".to_string(), true, (symbols, notices))
         }
-        Source::Csv => (shown(&path), false, read_csv(&path)?),
-        Source::Parquet => (shown(&path), false, read_parquet(&path)?),
+        // The content decides: a file may be called anything.
+        Source::Csv | Source::Parquet => (shown(&path), false, read_prices(&path)?),
         Source::Yahoo => ("Yahoo".to_string(), false, yahoo(config)?),
     };
     if source != Source::Yahoo && !config.symbols.is_empty() {
@@ -114,7 +115,9 @@ fn pick(symbols: Vec<Prices>, wanted: &[String], name: &str) -> Result<Vec<Price
 /// Every symbol must come; one that does not stops the run and is named.
 fn yahoo(config: &FinanceConfig) -> Result<(Vec<Prices>, Vec<String>), ExperimentError> {
     let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default();
-    let symbols = if config.symbols.is_empty() { vec!["SPY".into()] } else { config.symbols.clone() };
+    let mut symbols = if config.symbols.is_empty() { vec!["SPY".into()] } else { config.symbols.clone() };
+    symbols.sort();
+    symbols.dedup();
     let start = config.start.unwrap_or_else(|| day(2020, 1, 1));
     let end = config.end.unwrap_or_else(|| day(2024, 1, 1));
     let request = YahooRequest::new(symbols, start, end, config.cache.clone());

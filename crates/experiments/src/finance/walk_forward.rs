@@ -52,6 +52,7 @@ fn plan(dataset: &Dataset, config: &FinanceConfig) -> Result<Vec<Step>, String> 
             first + window
         ));
     }
+    let window = window.max((n - first).div_ceil(config.most_refits));
     let mut plan = Vec::new();
     let mut start = first;
     while start < n {
@@ -88,13 +89,20 @@ pub(super) fn run(
         Ok(plan) => plan,
         Err(reason) => return Ok(Err(reason)),
     };
-    let name = context.name("checkpoint/walk-forward.json");
-    let mut scores: Vec<Scores> = std::fs::read(context.run.path().join(&name)).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+    let mut scores = Vec::with_capacity(plan.len());
     let bar = context.progress("walk-forward refits", plan.len());
-    bar.set_position(scores.len() as u64);
-    for (index, step) in plan.iter().enumerate().skip(scores.len()) {
-        scores.push(refit(dataset, config, context, index, step)?);
-        context.run.write(&name, &serde_json::to_vec(&scores).map_err(|e| ExperimentError::Failed(e.to_string()))?)?;
+    for (index, step) in plan.iter().enumerate() {
+        let name = context.name(&format!("checkpoint/walk-forward-{index}.json"));
+        let kept = std::fs::read(context.run.path().join(&name)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let score: Scores = match kept {
+            Some(score) => score,
+            None => {
+                let score = refit(dataset, config, context, index, step)?;
+                context.run.write(&name, &serde_json::to_vec(&score).map_err(|e| ExperimentError::Failed(e.to_string()))?)?;
+                score
+            }
+        };
+        scores.push(score);
         bar.inc(1);
     }
     bar.finish_and_clear();

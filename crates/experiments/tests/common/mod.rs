@@ -9,7 +9,7 @@ use std::{
 use disentangle_data::market::{MarketConfig, simulate};
 
 /// Small enough for seconds, with every stage switched on.
-pub const SMALL: &[&str] = &[
+pub(crate) const SMALL: &[&str] = &[
     "hidden=16",
     "feed_forward=32",
     "epochs=4",
@@ -21,14 +21,14 @@ pub const SMALL: &[&str] = &[
 ];
 
 /// The binary, without a proxy that could reach a network.
-pub fn disentangle(folder: &Path) -> Command {
+pub(crate) fn disentangle(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_disentangle"));
     command.current_dir(folder).env("HTTPS_PROXY", "http://127.0.0.1:9");
     command
 }
 
 /// `experiment finance` with the small settings and more arguments.
-pub fn finance(folder: &Path, out: &str, more: &[&str]) -> Command {
+pub(crate) fn finance(folder: &Path, out: &str, more: &[&str]) -> Command {
     let mut command = disentangle(folder);
     command.args(["experiment", "finance", "--out", out, "--threads", "2"]);
     for set in SMALL {
@@ -39,18 +39,18 @@ pub fn finance(folder: &Path, out: &str, more: &[&str]) -> Command {
 }
 
 #[track_caller]
-pub fn succeed(command: &mut Command) -> Output {
+pub(crate) fn succeed(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Rows of a good price file, header first.
-pub fn good_rows() -> Vec<String> {
+pub(crate) fn good_rows() -> Vec<String> {
     let prices = simulate(&MarketConfig::default());
     let mut rows = vec!["Date,Open,High,Low,Close,Adj Close,Volume".to_string()];
     for i in 0..500 {
@@ -60,7 +60,7 @@ pub fn good_rows() -> Vec<String> {
     rows
 }
 
-pub fn write(folder: &Path, name: &str, rows: &[String]) -> PathBuf {
+pub(crate) fn write(folder: &Path, name: &str, rows: &[String]) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, rows.join("\n") + "\n").unwrap();
     path

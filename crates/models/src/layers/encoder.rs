@@ -17,6 +17,9 @@ pub(crate) struct EncoderConfig {
     pub(crate) feed_forward: usize,
 }
 
+/// Eight gigabytes of weights: more is a slip of the hand.
+const MOST_PARAMETERS: u128 = 2_000_000_000;
+
 impl EncoderConfig {
     /// Refuses sizes that cannot work.
     pub(crate) fn check(&self) -> Result<(), ModelError> {
@@ -30,6 +33,11 @@ impl EncoderConfig {
             if value == 0 {
                 return Err(ModelError::setting(key, 0, "at least 1"));
             }
+        }
+        let (width, hidden) = (self.width as u128, self.feed_forward as u128);
+        let parameters = self.layers as u128 * (4 * width * width + 2 * width * hidden);
+        if parameters > MOST_PARAMETERS {
+            return Err(ModelError::setting("hidden", self.width, format!("sizes that give fewer than {MOST_PARAMETERS} parameters")));
         }
         if !self.width.is_multiple_of(self.heads) {
             let expected = format!("a divisor of hidden = {}", self.width);

@@ -34,3 +34,28 @@ impl Adam {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Algorithm 1 written out in f64 for one parameter, with gradients that change sign and size.
+    #[test]
+    fn fifty_steps_agree_with_the_paper() {
+        let (mut adam, mut parameters) = (Adam::new(2), vec![1.0f32, -2.0]);
+        let (mut m, mut v, mut expected) = ([0.0f64; 2], [0.0f64; 2], [1.0f64, -2.0]);
+        for t in 1..=50 {
+            let gradient = [f64::from(t).sin(), 0.01 * f64::from(t)];
+            adam.step(&mut parameters, &gradient.map(|g| g as f32), 0.01);
+            for i in 0..2 {
+                m[i] = 0.9 * m[i] + 0.1 * gradient[i];
+                v[i] = 0.999 * v[i] + 0.001 * gradient[i] * gradient[i];
+                let (first, second) = (m[i] / (1.0 - 0.9f64.powi(t)), v[i] / (1.0 - 0.999f64.powi(t)));
+                expected[i] -= 0.01 * first / (second.sqrt() + 1e-8);
+            }
+        }
+        for (found, expected) in parameters.iter().zip(expected) {
+            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} instead of {expected}");
+        }
+    }
+}

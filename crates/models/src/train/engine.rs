@@ -46,7 +46,7 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Which loss is watched: `validation`, or `train` (the notebook's).
     pub monitor: Monitor,
-    /// Rows that pass through the network at once; changes rounding only.
+    /// Rows that pass through the network at once; changes rounding, and which dropout masks are drawn.
     pub micro_batch: usize,
 }
 
@@ -56,7 +56,7 @@ pub struct TrainConfig {
 pub enum Monitor {
     /// Rows that the weights were not fitted on.
     Validation,
-    /// The training loss, with dropout, as it was before the last step (the notebook's).
+    /// The training loss, as it was measured during the epoch, with dropout (the notebook's). Kept are the weights after that epoch.
     Train,
     /// None: all epochs run, and the last weights are kept.
     Off,
@@ -188,7 +188,7 @@ impl Run<'_> {
         let mut written = Instant::now();
         loop {
             let done = state.progress.history.len();
-            if self.config.patience > 0 && done >= state.progress.best_epoch + self.config.patience && done > 0 {
+            if self.config.patience > 0 && done > 0 && done - state.progress.best_epoch >= self.config.patience {
                 return Ok(Stop::Patience);
             }
             if done >= self.config.epochs {
@@ -199,9 +199,6 @@ impl Run<'_> {
                 keep(state, control)?;
                 return Ok(Stop::Cancelled);
             }
-            // The training loss of a single step belongs to the weights before it.
-            let one_step = self.config.batch == 0 || self.config.batch >= self.task.train.len();
-            let before = (self.config.monitor == Monitor::Train && one_step).then(|| state.parameters.clone());
             let Some(epoch) = self.epoch(state, strategy, control.cancel)? else {
                 return Ok(Stop::Cancelled);
             };
@@ -210,6 +207,10 @@ impl Run<'_> {
                     let reason = format!("the loss or its gradient is {value} in epoch {}; a smaller learning_rate may help", epoch.epoch);
                     return Err(ModelError::Train(reason));
                 }
+            }
+            if state.parameters.iter().any(|parameter| !parameter.is_finite()) {
+                let reason = format!("weights are no longer finite after epoch {}; a smaller learning_rate may help", epoch.epoch);
+                return Err(ModelError::Train(reason));
             }
             state.progress.history.push(epoch);
             let watched = match self.config.monitor {
@@ -221,7 +222,7 @@ impl Run<'_> {
             if better {
                 state.progress.best_loss = watched;
                 state.progress.best_epoch = epoch.epoch;
-                state.best.clone_from(before.as_ref().unwrap_or(&state.parameters));
+                state.best.clone_from(&state.parameters);
             }
             // An event too many is cut off when a run is resumed; one too few could not be made again.
             (control.on_epoch)(&epoch);

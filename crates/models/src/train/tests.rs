@@ -220,6 +220,71 @@ fn whole_batch_objectives_do_not_depend_on_the_micro_batch() {
 }
 
 #[test]
+fn the_mean_over_rows_does_not_depend_on_the_micro_batch_either() {
+    let ModelConfig::Sequence(mut config) = tests::zoo().remove(0);
+    config.dropout = 0.0;
+    let family = ModelConfig::Sequence(config);
+    let run = |micro_batch| {
+        let mut setup = Setup::new(2, 0);
+        setup.config.micro_batch = micro_batch;
+        setup.run(&family, &mut Erm).unwrap().history
+    };
+    let whole = run(50);
+    for size in [7, 16] {
+        let parts = run(size);
+        assert!((whole[0].train_loss - parts[0].train_loss).abs() < 1e-6);
+        assert!((whole[0].gradient_norm - parts[0].gradient_norm).abs() < 1e-4 * whole[0].gradient_norm, "{whole:?} {parts:?}");
+    }
+}
+
+#[test]
+fn dropout_and_the_order_of_rows_are_random_by_step_and_seed() {
+    let losses = |dropout: f64, batch: usize, seed: u64| -> Vec<f64> {
+        let ModelConfig::Sequence(mut config) = tests::zoo().remove(0);
+        config.dropout = dropout;
+        let device = Device::flex();
+        let family = ModelConfig::Sequence(config);
+        let data = task_data(&family, 50);
+        let model = family.init(Seed::new(3), &device).unwrap();
+        let rows: Vec<usize> = (0..50).collect();
+        let task = Task {
+            dataset: &data,
+            train: &rows,
+            validation: &rows,
+            loss: Loss::Bce,
+        };
+        // Weights stay where they are, so that only masks and order can change a loss.
+        let config = TrainConfig {
+            epochs: 2,
+            batch,
+            patience: 0,
+            learning_rate: 1e-12,
+            micro_batch: 16,
+            ..TrainConfig::default()
+        };
+        let control = Control {
+            threads: 1,
+            cancel: &AtomicBool::new(false),
+            on_epoch: &mut |_| {},
+            checkpoint: None,
+            resume: None,
+        };
+        let trained = train(&model, &task, &mut Erm, &config, Seed::new(seed), &device, control).unwrap();
+        trained.history.iter().flat_map(|epoch| [epoch.train_loss, epoch.gradient_norm]).collect()
+    };
+    let plain = losses(0.0, 0, 1);
+    assert!((plain[0] - plain[2]).abs() < 1e-9, "without dropout both epochs see the same");
+    let dropped = losses(0.5, 0, 1);
+    assert!((dropped[0] - plain[0]).abs() > 1e-4 && (dropped[0] - dropped[2]).abs() > 1e-4, "{plain:?} {dropped:?}");
+    assert!((losses(0.5, 0, 2)[0] - dropped[0]).abs() > 1e-4, "masks depend on the seed");
+    // The mean of unequal batches (20, 20 and 10 rows) is that of rows; the last batch is another one in each epoch.
+    let batches = losses(0.0, 20, 1);
+    assert!((batches[0] - plain[0]).abs() < 1e-6, "{batches:?} {plain:?}");
+    assert!((batches[1] - batches[3]).abs() > 1e-6, "rows are shuffled anew in each epoch");
+    assert!((losses(0.0, 20, 2)[1] - batches[1]).abs() > 1e-6, "the order depends on the seed");
+}
+
+#[test]
 fn early_stopping_keeps_the_best_weights() {
     let family = &tests::zoo()[0];
     let mut setup = Setup::new(200, 0);
