@@ -77,9 +77,14 @@ impl Estimate {
 
     /// `0.512 [0.480, 0.541]`, or the reason why there is no value.
     pub fn show(&self, digits: usize) -> String {
+        let fixed = |value: f64| {
+            let text = format!("{value:.digits$}");
+            // A small negative number rounds to a zero without a sign.
+            if text.bytes().all(|b| b"-0.".contains(&b)) { text.trim_start_matches('-').to_string() } else { text }
+        };
         match (self.value, self.low, self.high) {
-            (Some(value), Some(low), Some(high)) => format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]"),
-            (Some(value), ..) => format!("{value:.digits$}"),
+            (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", fixed(value), fixed(low), fixed(high)),
+            (Some(value), ..) => fixed(value),
             _ => format!("undefined ({})", self.note.as_deref().unwrap_or("no reason given")),
         }
     }

@@ -335,6 +335,7 @@ fn estimates_say_what_limits_them() {
     assert!((seeds.low.unwrap() - (2.0 - 4.302_652_729_911_275 / 3f64.sqrt())).abs() < 1e-9);
     assert_eq!(seeds.note.as_deref(), Some("undefined for 1 of 4 seeds"));
     assert_eq!(seeds.show(1), "2.0 [-0.5, 4.5]");
+    assert_eq!((Estimate::point(-0.001, 1).show(2), Estimate::point(-0.1, 1).show(1)), ("0.00".to_string(), "-0.1".to_string()));
 }
 
 #[test]

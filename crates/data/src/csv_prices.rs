@@ -9,12 +9,14 @@ use crate::{DataError, Prices, bars::{Bar, COLUMNS, Moment}};
 /// Prices by symbol, and notices for the reader.
 pub type PricesAndNotices = (Vec<Prices>, Vec<String>);
 
-/// Reads a price file, whatever it is called: Parquet, gzip and plain text are told apart by their first bytes.
+/// Reads a price file: Parquet (by its first bytes or its name), gzip and plain text (by their first bytes).
 pub fn read_prices(path: &Path) -> Result<PricesAndNotices, DataError> {
+    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
+    let named = extension == "parquet" || extension == "pq";
     let mut magic = Vec::new();
     let start = File::open(path).and_then(|file| file.take(4).read_to_end(&mut magic));
     match start {
-        Ok(_) if magic == *b"PAR1" => crate::read_parquet(path),
+        Ok(_) if magic == *b"PAR1" || named => crate::read_parquet(path),
         _ => read_csv(path),
     }
 }

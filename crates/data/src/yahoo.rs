@@ -39,7 +39,7 @@ impl YahooRequest {
             start,
             end,
             cache,
-            fresh: Duration::from_secs(24 * 3600),
+            fresh: Duration::from_hours(24),
             timeout: Duration::from_secs(20),
             pause: Duration::from_secs(1),
         }

@@ -21,7 +21,7 @@
   const figures = [...document.querySelectorAll("figure")];
   const draw = (figure) => {
     const { data, layout } = JSON.parse(figure.querySelector("script").textContent);
-    return Plotly.react(figure.querySelector(".plot"), data, theme(layout), { responsive: true, displaylogo: false, displayModeBar: !narrow() });
+    return Plotly.react(figure.querySelector(".plot"), data, theme(layout), { responsive: true, displaylogo: false, displayModeBar: narrow() ? false : "hover" });
   };
   const drawAll = () => Promise.all(figures.map(draw)).then(() => { document.documentElement.dataset.drawn = figures.length; });
   drawAll();

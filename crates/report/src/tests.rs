@@ -91,7 +91,7 @@ fn every_kind_of_figure_is_drawn_as_svg_and_png() {
         match id {
             "lines" => assert!(marks("<polyline") >= 2 && marks("<polygon") == 2, "{svg}"),
             "bars" => assert!(marks("<rect") >= 1 + 6, "{svg}"),
-            "points" => assert_eq!(marks("<circle"), 2, "{svg}"),
+            "points" => assert!(marks("<circle") >= 2, "{svg}"),
             "cloud" => assert!(marks("<circle") >= 2, "{svg}"),
             _ => {}
         }

@@ -4,7 +4,7 @@ use disentangle_analysis::Estimate;
 use disentangle_data::Role;
 use disentangle_report::{Tone, Verdict};
 
-use super::outcome::{Outcome, Performance};
+use super::outcome::{Outcome, Performance, WalkForward};
 
 pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
     let mut all = vec![power(outcome)];
@@ -12,7 +12,7 @@ pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
     all.extend(breaking(outcome));
     all.extend(against_logistic(outcome));
     if let Ok(walk) = &outcome.walk_forward {
-        all.push(through_time(&walk.pooled));
+        all.push(through_time(outcome, walk));
     }
     all
 }
@@ -100,11 +100,23 @@ fn against_logistic(outcome: &Outcome) -> Option<Verdict> {
     })
 }
 
-fn through_time(pooled: &Performance) -> Verdict {
-    let shown = with_p(&pooled.auc);
-    if predicts(&pooled.auc) {
-        verdict(Tone::Good, format!("refitted through time, the model predicts rows that it had not seen: AUC {shown} over {} rows", pooled.auc.n))
-    } else {
-        verdict(Tone::Neutral, format!("refitted through time, there is no evidence of predictive power: AUC {shown} over {} rows", pooled.auc.n))
+fn through_time(outcome: &Outcome, walk: &WalkForward) -> Verdict {
+    let auc = &walk.pooled.auc;
+    let (shown, rows) = (with_p(auc), auc.n);
+    if !predicts(auc) {
+        return verdict(Tone::Neutral, format!("refitted through time, there is no evidence of predictive power: AUC {shown} over {rows} rows"));
+    }
+    // A prediction that a shortcut makes is no good news.
+    let shortcut = walk.importance.iter().filter(|i| i.auc_drop.above(0.0)).find(|i| {
+        let role = outcome.data.groups.iter().find(|group| group.name == i.group).map(|group| group.role);
+        matches!(role, Some(Role::Spurious | Role::Protected))
+    });
+    match shortcut {
+        Some(i) => {
+            let lost = i.auc_drop.show(2);
+            let text = format!("refitted through time, the model predicts by a shortcut: AUC {shown} over {rows} rows, of which {} makes {lost}", i.group);
+            verdict(Tone::Bad, text)
+        }
+        None => verdict(Tone::Good, format!("refitted through time, the model predicts rows that it had not seen: AUC {shown} over {rows} rows")),
     }
 }
