@@ -19,7 +19,13 @@ fn prices() -> Prices {
     for row in 0..ROWS {
         close *= (0.0005 * rng.normal()).exp();
         prices.times.push(start + TimeDelta::minutes(row as i64));
-        for column in [&mut prices.open, &mut prices.high, &mut prices.low, &mut prices.close, &mut prices.adjusted] {
+        for column in [
+            &mut prices.open,
+            &mut prices.high,
+            &mut prices.low,
+            &mut prices.close,
+            &mut prices.adjusted,
+        ] {
             column.push(close);
         }
         prices.volume.push((1e4 * rng.uniform()).round());
@@ -31,7 +37,10 @@ fn csv(prices: &Prices) -> String {
     let mut text = String::from("Date,Open,High,Low,Close,Adj Close,Volume\n");
     for i in 0..prices.len() {
         let (c, v) = (prices.close[i], prices.volume[i]);
-        text += &format!("{},{c:.4},{c:.4},{c:.4},{c:.4},{c:.4},{v}\n", prices.times[i].format("%Y-%m-%d %H:%M:%S"));
+        text += &format!(
+            "{},{c:.4},{c:.4},{c:.4},{c:.4},{c:.4},{v}\n",
+            prices.times[i].format("%Y-%m-%d %H:%M:%S")
+        );
     }
     text
 }
@@ -45,9 +54,17 @@ fn loading(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("one million rows");
     group.sample_size(10);
     group.bench_function("read CSV", |b| b.iter(|| read_csv(&text).expect("good prices")));
-    group.bench_function("read Parquet", |b| b.iter(|| read_parquet(&parquet).expect("good prices")));
+    group.bench_function("read Parquet", |b| {
+        b.iter(|| read_parquet(&parquet).expect("good prices"))
+    });
     let symbols = [prices];
-    group.bench_function("window", |b| b.iter(|| FinanceFeatures::default().dataset("bench", true, &symbols).expect("windows")));
+    group.bench_function("window", |b| {
+        b.iter(|| {
+            FinanceFeatures::default()
+                .dataset("bench", true, &symbols)
+                .expect("windows")
+        })
+    });
     group.finish();
 }
 

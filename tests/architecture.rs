@@ -6,7 +6,14 @@ use serde_json::Value;
 
 fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline", "--manifest-path"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+            "--manifest-path",
+        ])
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .output()
         .unwrap();
@@ -16,17 +23,25 @@ fn packages() -> Vec<Value> {
 }
 
 fn package(name: &str) -> Value {
-    packages().into_iter().find(|p| p["name"] == format!("disentangle-{name}")).unwrap()
+    packages()
+        .into_iter()
+        .find(|p| p["name"] == format!("disentangle-{name}"))
+        .unwrap()
 }
 
 /// Names of what a crate depends on outside its own tests.
 fn dependencies(package: &Value) -> BTreeSet<String> {
     let all = package["dependencies"].as_array().unwrap().iter();
-    all.filter(|d| d["kind"] != "dev").map(|d| d["name"].as_str().unwrap().to_string()).collect()
+    all.filter(|d| d["kind"] != "dev")
+        .map(|d| d["name"].as_str().unwrap().to_string())
+        .collect()
 }
 
 fn own(package: &Value) -> BTreeSet<String> {
-    dependencies(package).iter().filter_map(|name| name.strip_prefix("disentangle-").map(Into::into)).collect()
+    dependencies(package)
+        .iter()
+        .filter_map(|name| name.strip_prefix("disentangle-").map(Into::into))
+        .collect()
 }
 
 /// experiments -> mitigation -> analysis -> models -> data; experiments -> report -> data.
@@ -42,23 +57,56 @@ fn arrows_point_down() {
     for (name, below) in allowed {
         let below: BTreeSet<String> = below.iter().map(ToString::to_string).collect();
         let found = own(&package(name));
-        assert!(found.is_subset(&below), "{name} depends on {found:?}, allowed are {below:?}");
+        assert!(
+            found.is_subset(&below),
+            "{name} depends on {found:?}, allowed are {below:?}"
+        );
     }
-    let known: BTreeSet<&str> = allowed.iter().map(|(name, _)| *name).chain(["tests", "benches"]).collect();
+    let known: BTreeSet<&str> = allowed
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["tests", "benches"])
+        .collect();
     for package in packages() {
         let name = package["name"].as_str().unwrap();
         let last = name.strip_prefix("disentangle-").unwrap_or(name);
-        assert!(known.contains(last) || last == "xtask", "{name} has no place in this test");
+        assert!(
+            known.contains(last) || last == "xtask",
+            "{name} has no place in this test"
+        );
     }
 }
 
 #[test]
 fn crates_do_not_know_what_they_must_not() {
     let forbidden: [(&str, &[&str]); 5] = [
-        ("data", &["burn", "nalgebra", "faer", "linfa", "plotly", "plotters", "clap"]),
-        ("models", &["polars", "tokio", "reqwest", "yahoo_finance_api", "csv", "nalgebra", "faer", "linfa", "plotly", "clap"]),
-        ("analysis", &["polars", "tokio", "reqwest", "plotly", "plotters", "clap"]),
-        ("report", &["burn", "nalgebra", "faer", "linfa", "tokio", "reqwest", "clap"]),
+        (
+            "data",
+            &["burn", "nalgebra", "faer", "linfa", "plotly", "plotters", "clap"],
+        ),
+        (
+            "models",
+            &[
+                "polars",
+                "tokio",
+                "reqwest",
+                "yahoo_finance_api",
+                "csv",
+                "nalgebra",
+                "faer",
+                "linfa",
+                "plotly",
+                "clap",
+            ],
+        ),
+        (
+            "analysis",
+            &["polars", "tokio", "reqwest", "plotly", "plotters", "clap"],
+        ),
+        (
+            "report",
+            &["burn", "nalgebra", "faer", "linfa", "tokio", "reqwest", "clap"],
+        ),
         ("experiments", &["polars", "reqwest", "tokio", "plotly", "plotters"]),
     ];
     for (name, forbidden) in forbidden {
@@ -77,7 +125,10 @@ fn a_tap_or_a_metric_pulls_no_files_and_no_network() {
     for name in ["models", "analysis"] {
         let package = package(name);
         let all = package["dependencies"].as_array().unwrap();
-        let data = all.iter().find(|d| d["name"] == "disentangle-data" && d["kind"] != "dev").unwrap();
+        let data = all
+            .iter()
+            .find(|d| d["name"] == "disentangle-data" && d["kind"] != "dev")
+            .unwrap();
         assert_eq!(data["uses_default_features"], false, "{name}");
         assert!(data["features"].as_array().unwrap().is_empty(), "{name}");
     }

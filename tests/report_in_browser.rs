@@ -13,10 +13,18 @@ use serde_json::Value;
 
 fn chromium() -> Option<PathBuf> {
     let named = std::env::var_os("CHROMIUM").map(PathBuf::from);
-    let usual = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].map(PathBuf::from);
+    let usual = [
+        "/usr/bin/chromium",
+        "/usr/bin/chromium-browser",
+        "/usr/bin/google-chrome",
+    ]
+    .map(PathBuf::from);
     let found = named.into_iter().chain(usual).find(|path| path.exists());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI needs Chromium; install it or set CHROMIUM");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI needs Chromium; install it or set CHROMIUM"
+        );
         eprintln!("not tested: no Chromium; install it or set CHROMIUM");
     }
     found
@@ -71,8 +79,20 @@ fn open(chromium: &Path, folder: &Path, page: &str, width: u32) -> Value {
     let path = folder.join("watched.html");
     std::fs::write(&path, page).unwrap();
     let output = Command::new(chromium)
-        .args(["--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking"])
-        .args(["--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"])
+        .args([
+            "--headless",
+            "--no-sandbox",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+        ])
+        .args([
+            "--disable-component-update",
+            "--disable-sync",
+            "--disable-dev-shm-usage",
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+        ])
         .args(["--virtual-time-budget=20000", "--dump-dom"])
         .arg(format!("--window-size={width},900"))
         .arg(format!("--user-data-dir={}", folder.join("profile").display()))
@@ -80,13 +100,24 @@ fn open(chromium: &Path, folder: &Path, page: &str, width: u32) -> Value {
         .output()
         .unwrap();
     let dom = String::from_utf8_lossy(&output.stdout);
-    let start = dom.rfind(r#"id="told">"#).unwrap_or_else(|| panic!("the page said nothing:\n{}", String::from_utf8_lossy(&output.stderr)));
+    let start = dom
+        .rfind(r#"id="told">"#)
+        .unwrap_or_else(|| panic!("the page said nothing:\n{}", String::from_utf8_lossy(&output.stderr)));
     let json = &dom[start + r#"id="told">"#.len()..];
     serde_json::from_str(&json[..json.find("</script>").unwrap()]).unwrap()
 }
 
 fn report(folder: &Path) -> String {
-    let sets = ["hidden=16", "feed_forward=32", "epochs=3", "permutations=9", "resamples=20", "granger_draws=9", "window=100", "refit_rows=200"];
+    let sets = [
+        "hidden=16",
+        "feed_forward=32",
+        "epochs=3",
+        "permutations=9",
+        "resamples=20",
+        "granger_draws=9",
+        "window=100",
+        "refit_rows=200",
+    ];
     let finished = execute::<Finance>(&Options {
         backend: Backend::Flex,
         seed: 0,
@@ -98,7 +129,7 @@ fn report(folder: &Path) -> String {
         quiet: true,
         resume: None,
         fast: false,
-        checkpoint_every: Duration::from_secs(3600),
+        checkpoint_every: Duration::from_hours(1),
     })
     .unwrap();
     std::fs::read_to_string(finished.path.join("report.html")).unwrap()
@@ -116,13 +147,20 @@ fn every_figure_draws_and_nothing_leaves_the_page() {
     let figures = told["figures"].as_array().unwrap();
     assert!(figures.len() >= 9, "{figures:?}");
     for figure in figures {
-        assert!(figure["drawn"] == true && figure["marks"].as_u64().unwrap() > 0, "{figure}");
+        assert!(
+            figure["drawn"] == true && figure["marks"].as_u64().unwrap() > 0,
+            "{figure}"
+        );
     }
     assert_eq!(told["drawn"], figures.len().to_string());
     assert_eq!(told["sorted"], true, "a click on a heading sorts by its number");
 
     let phone = open(&chromium, folder.path(), &watched(&page), 390);
-    assert_eq!(phone["overflow"], 0, "the page is as wide as the screen ({})", phone["width"]);
+    assert_eq!(
+        phone["overflow"], 0,
+        "the page is as wide as the screen ({})",
+        phone["width"]
+    );
     assert_eq!(phone["errors"], serde_json::json!([]));
 }
 
@@ -141,7 +179,8 @@ fn a_page_that_asks_for_something_is_noticed() {
     assert_eq!(open_page["requests"], serde_json::json!(["http://127.0.0.1:9/x.png"]));
     assert!(open_page["errors"].as_array().unwrap().len() >= 2, "{open_page}");
     assert_eq!(open_page["figures"][0]["drawn"], false);
-    let policy = r#"<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'">"#;
+    let policy =
+        r#"<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'">"#;
     let strict = open(&chromium, folder.path(), &watched(&page(policy)), 1200);
     assert_eq!(strict["violations"], serde_json::json!(["http://127.0.0.1:9/x.png"]));
 }

@@ -11,7 +11,10 @@ fn main() -> ExitCode {
     let mut command = Command::new(cargo);
     command.arg("run");
     // A first build takes minutes, and somebody who waits wants to see that it goes on.
-    if arguments.iter().any(|argument| argument == "--quiet" || argument == "--json") {
+    if arguments
+        .iter()
+        .any(|argument| argument == "--quiet" || argument == "--json")
+    {
         command.arg("--quiet");
     }
     command.args(["--package", "disentangle-experiments", "--bin", "disentangle"]);

@@ -54,7 +54,10 @@ impl Bootstrap {
 
     fn resample(&self, n: usize, all: &[usize], statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
         let Some(value) = statistic(all).filter(|value| value.is_finite()) else {
-            return Estimate::undefined("undefined on these rows, for example because they hold one class only", n);
+            return Estimate::undefined(
+                "undefined on these rows, for example because they hold one class only",
+                n,
+            );
         };
         let mut estimate = Estimate::point(value, n);
         let block = self.block.max(1);
@@ -79,16 +82,26 @@ impl Bootstrap {
         }
         values.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
-        let widen = if block > 1 { 1.0 / (1.0 - block as f64 / n as f64).sqrt() } else { 1.0 };
+        let widen = if block > 1 {
+            1.0 / (1.0 - block as f64 / n as f64).sqrt()
+        } else {
+            1.0
+        };
         let end = |share: f64| quantile(&values, share).map(|end| value + widen * (end - value));
         (estimate.low, estimate.high) = (end(tail), end(1.0 - tail));
         estimate.level = Some(self.level);
         estimate.method = Some(match block {
             1 => format!("bootstrap over rows, {} draws, percentiles", values.len()),
-            _ => format!("circular moving-block bootstrap, blocks of {block}, {} draws, percentiles widened by {widen:.2}", values.len()),
+            _ => format!(
+                "circular moving-block bootstrap, blocks of {block}, {} draws, percentiles widened by {widen:.2}",
+                values.len()
+            ),
         });
         if n < 5 * block {
-            estimate.note = Some(format!("only {:.1} blocks of {block} rows: the interval is rough", n as f64 / block as f64));
+            estimate.note = Some(format!(
+                "only {:.1} blocks of {block} rows: the interval is rough",
+                n as f64 / block as f64
+            ));
         } else if refused > self.draws / 10 {
             estimate.note = Some(format!("{refused} resamples were undefined and drawn again"));
         }

@@ -10,7 +10,12 @@ pub fn roc_auc(scores: &[f64], labels: &[f32]) -> Option<f64> {
     if positive == 0 || negative == 0 || scores.len() != labels.len() {
         return None;
     }
-    let sum: f64 = ranks(scores).iter().zip(labels).filter(|(_, y)| **y > 0.5).map(|(rank, _)| rank).sum();
+    let sum: f64 = ranks(scores)
+        .iter()
+        .zip(labels)
+        .filter(|(_, y)| **y > 0.5)
+        .map(|(rank, _)| rank)
+        .sum();
     let least = (positive * (positive + 1)) as f64 / 2.0;
     Some((sum - least) / (positive as f64 * negative as f64))
 }
@@ -60,7 +65,11 @@ impl RankedScores {
 
 /// Share of rows on whose side of 0.5 the probability lies; exactly 0.5 counts as negative. `None` for no rows.
 pub fn accuracy(logits: &[f64], labels: &[f32]) -> Option<f64> {
-    let right = logits.iter().zip(labels).filter(|(z, y)| (**z > 0.0) == (**y > 0.5)).count();
+    let right = logits
+        .iter()
+        .zip(labels)
+        .filter(|(z, y)| (**z > 0.0) == (**y > 0.5))
+        .count();
     (!labels.is_empty()).then(|| right as f64 / labels.len() as f64)
 }
 
@@ -76,7 +85,11 @@ pub fn log_loss(logits: &[f64], labels: &[f32]) -> Option<f64> {
 
 /// Mean squared error of probabilities (Brier 1950). `None` for no rows.
 pub fn brier(probabilities: &[f64], labels: &[f32]) -> Option<f64> {
-    let total: f64 = probabilities.iter().zip(labels).map(|(p, &y)| (p - f64::from(y)).powi(2)).sum();
+    let total: f64 = probabilities
+        .iter()
+        .zip(labels)
+        .map(|(p, &y)| (p - f64::from(y)).powi(2))
+        .sum();
     (!labels.is_empty()).then(|| total / labels.len() as f64)
 }
 

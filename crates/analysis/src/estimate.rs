@@ -80,10 +80,16 @@ impl Estimate {
         let fixed = |value: f64| {
             let text = format!("{value:.digits$}");
             // A small negative number rounds to a zero without a sign.
-            if text.bytes().all(|b| b"-0.".contains(&b)) { text.trim_start_matches('-').to_string() } else { text }
+            if text.bytes().all(|b| b"-0.".contains(&b)) {
+                text.trim_start_matches('-').to_string()
+            } else {
+                text
+            }
         };
         match (self.value, self.low, self.high) {
-            (Some(value), Some(low), Some(high)) => format!("{} [{}, {}]", fixed(value), fixed(low), fixed(high)),
+            (Some(value), Some(low), Some(high)) => {
+                format!("{} [{}, {}]", fixed(value), fixed(low), fixed(high))
+            }
             (Some(value), ..) => fixed(value),
             _ => format!("undefined ({})", self.note.as_deref().unwrap_or("no reason given")),
         }

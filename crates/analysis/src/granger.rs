@@ -55,7 +55,11 @@ pub fn granger(cause: &[f64], effect: &[f64], draws: usize, seed: Seed) -> Resul
     if n < 30 + MAX_LAG {
         return Err(format!("too short: {n} values, {} are needed", 30 + MAX_LAG));
     }
-    let detrend = |series: &[f64]| regression::trend(series).map(|trend| trend.detrended).ok_or("a series has no trend fit");
+    let detrend = |series: &[f64]| {
+        regression::trend(series)
+            .map(|trend| trend.detrended)
+            .ok_or("a series has no trend fit")
+    };
     let (cause, effect) = (standardised(detrend(cause)?)?, standardised(detrend(effect)?)?);
     let observed = best(&lag_fits(&cause, &effect)?);
     let restricted = restricted_fit(&effect, observed.lag).ok_or("the effect's own past is collinear")?;
@@ -70,7 +74,10 @@ pub fn granger(cause: &[f64], effect: &[f64], draws: usize, seed: Seed) -> Resul
             simulated.push(next);
         }
         // A draw that explodes or collapses says nothing about the lag's p.
-        if let Ok(fits) = detrend(&simulated).map_err(String::from).and_then(|s| lag_fits(&cause, &s)) {
+        if let Ok(fits) = detrend(&simulated)
+            .map_err(String::from)
+            .and_then(|s| lag_fits(&cause, &s))
+        {
             null.push(-best(&fits).nominal_p);
         }
     }

@@ -92,18 +92,28 @@ pub fn ablate<E>(
 pub fn importance(logits: &[f64], labels: &[f32], ablated: &Ablated, bootstrap: &Bootstrap) -> Importance {
     let n = labels.len();
     let ones = vec![1.0; n];
-    let rank = |draws: &[Vec<f64>]| -> Vec<RankedScores> { draws.iter().map(|draw| RankedScores::new(draw, labels)).collect() };
+    let rank = |draws: &[Vec<f64>]| -> Vec<RankedScores> {
+        draws.iter().map(|draw| RankedScores::new(draw, labels)).collect()
+    };
     let right = |draw: &[f64]| -> Vec<f64> {
-        draw.iter().zip(labels).map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5)))).collect()
+        draw.iter()
+            .zip(labels)
+            .map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5))))
+            .collect()
     };
     let mean_right = |draws: &[Vec<f64>]| -> Vec<f64> { mean_over_draws(draws, |draw| right(draw), n) };
 
-    let (whole, without, only) = (RankedScores::new(logits, labels), rank(&ablated.without), rank(&ablated.only));
+    let (whole, without, only) = (
+        RankedScores::new(logits, labels),
+        rank(&ablated.without),
+        rank(&ablated.only),
+    );
     let mean_auc = |ranked: &[RankedScores], weights: &[f64]| -> Option<f64> {
         let values: Option<Vec<f64>> = ranked.iter().map(|ranked| ranked.auc(weights)).collect();
         mean(&values?)
     };
-    let auc_drop = || bootstrap.estimate_weighted(n, |weights| Some(whole.auc(weights)? - mean_auc(&without, weights)?));
+    let auc_drop =
+        || bootstrap.estimate_weighted(n, |weights| Some(whole.auc(weights)? - mean_auc(&without, weights)?));
     let auc_only = || bootstrap.estimate_weighted(n, |weights| mean_auc(&only, weights));
     let (mut auc_drop, auc_only) = rayon::join(auc_drop, auc_only);
     let null: Vec<f64> = without.iter().filter_map(|ranked| ranked.auc(&ones)).collect();
@@ -115,7 +125,12 @@ pub fn importance(logits: &[f64], labels: &[f32], ablated: &Ablated, bootstrap: 
     let null: Vec<f64> = ablated.without.iter().filter_map(|draw| mean(&right(draw))).collect();
     accuracy_drop.p = mean(&kept).and_then(|observed| permutation_p(observed, &null));
 
-    let squares = |draw: &[f64]| -> Vec<f64> { draw.iter().zip(logits).map(|(&d, &z)| (sigmoid(z) - sigmoid(d)).powi(2)).collect() };
+    let squares = |draw: &[f64]| -> Vec<f64> {
+        draw.iter()
+            .zip(logits)
+            .map(|(&d, &z)| (sigmoid(z) - sigmoid(d)).powi(2))
+            .collect()
+    };
     Importance {
         group: ablated.group.clone(),
         auc_drop,

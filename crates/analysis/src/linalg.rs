@@ -5,7 +5,9 @@ use ndarray::{Array1, Array2, ArrayView2};
 
 /// A matrix could not be decomposed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the {rows} x {columns} matrix has no singular value decomposition (it holds values that are not finite, or the iteration did not converge)")]
+#[error(
+    "the {rows} x {columns} matrix has no singular value decomposition (it holds values that are not finite, or the iteration did not converge)"
+)]
 pub struct NoDecomposition {
     rows: usize,
     columns: usize,

@@ -25,7 +25,10 @@ impl Pca {
         let svd = linalg::svd(centred.view())?;
         let mut components = svd.vt;
         for mut component in components.rows_mut() {
-            let largest = component.iter().copied().fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
+            let largest = component
+                .iter()
+                .copied()
+                .fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
             if largest < 0.0 {
                 component.mapv_inplace(|x| -x);
             }
@@ -33,7 +36,11 @@ impl Pca {
         let divisor = rows.nrows().saturating_sub(1).max(1) as f64;
         let variance = svd.s.mapv(|s| s * s / divisor);
         let total = variance.sum();
-        let share = if total > 0.0 { &variance / total } else { Array1::zeros(variance.len()) };
+        let share = if total > 0.0 {
+            &variance / total
+        } else {
+            Array1::zeros(variance.len())
+        };
         Ok(Self {
             mean,
             components,
@@ -44,7 +51,9 @@ impl Pca {
 
     /// Coordinates of `[n, d]` along the first `count` components, `[n, count]`.
     pub fn project(&self, rows: ArrayView2<f64>, count: usize) -> Array2<f64> {
-        let kept = self.components.slice(ndarray::s![..count.min(self.components.nrows()), ..]);
+        let kept = self
+            .components
+            .slice(ndarray::s![..count.min(self.components.nrows()), ..]);
         (&rows - &self.mean).dot(&kept.t())
     }
 }

@@ -16,7 +16,10 @@ pub fn activations(model: &Model, x: ArrayView3<f32>, site: &str, device: &Devic
         let part = x.slice(s![start..(start + ROWS).min(x.dim().0), .., ..]);
         let (rows, positions, features) = part.dim();
         let values: Vec<f32> = part.iter().copied().collect();
-        let input = Input::new(Tensor::from_data(TensorData::new(values, [rows, positions, features]), device));
+        let input = Input::new(Tensor::from_data(
+            TensorData::new(values, [rows, positions, features]),
+            device,
+        ));
         model.forward(&input, &mut tap);
     }
     let recorded = tap.finish()?.get(site)?;

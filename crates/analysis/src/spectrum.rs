@@ -10,7 +10,12 @@ pub fn periodogram(series: &[f64]) -> Vec<f64> {
     let n = series.len();
     let mut buffer: Vec<Complex<f64>> = series.iter().map(|&x| Complex::new(x, 0.0)).collect();
     FftPlanner::new().plan_fft_forward(n).process(&mut buffer);
-    buffer.iter().skip(1).take(n.saturating_sub(1) / 2).map(|x| x.norm_sqr() / n as f64).collect()
+    buffer
+        .iter()
+        .skip(1)
+        .take(n.saturating_sub(1) / 2)
+        .map(|x| x.norm_sqr() / n as f64)
+        .collect()
 }
 
 /// p value of Fisher's g = max I / Σ I over `m` ordinates under white Gaussian noise (Fisher 1929).
@@ -64,7 +69,10 @@ pub fn season(series: &[f64]) -> Result<Season, String> {
     if left <= 1e-20 * whole {
         return Err("nothing is left after detrending".into());
     }
-    let phi = regression::autoregression(&trend.detrended).ok_or("constant after detrending")?.phi.clamp(-0.99, 0.99);
+    let phi = regression::autoregression(&trend.detrended)
+        .ok_or("constant after detrending")?
+        .phi
+        .clamp(-0.99, 0.99);
     let whitened: Vec<f64> = periodogram(&trend.detrended)
         .iter()
         .enumerate()

@@ -7,8 +7,8 @@ use ndarray::{Array2, Array3};
 use serde_json::Value;
 
 use crate::{
-    Bootstrap, Estimate, Pca, classification as c, descriptive as d, granger, importance, learning, linalg, logistic::Logistic,
-    multiple, over_seeds, regression, spectrum,
+    Bootstrap, Estimate, Pca, classification as c, descriptive as d, granger, importance, learning, linalg,
+    logistic::Logistic, multiple, over_seeds, regression, spectrum,
 };
 
 fn fixture(name: &str) -> Value {
@@ -40,21 +40,32 @@ fn matrix(value: &Value) -> Array2<f64> {
 fn close(case: &Value, found: f64, expected: &Value) {
     let expected = expected.as_f64().unwrap();
     let name = &case["name"];
-    assert!((found - expected).abs() <= 1e-9 + 1e-7 * expected.abs(), "{name}: {found} instead of {expected}");
+    assert!(
+        (found - expected).abs() <= 1e-9 + 1e-7 * expected.abs(),
+        "{name}: {found} instead of {expected}"
+    );
 }
 
 #[track_caller]
 fn all_close(case: &Value, found: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(found.len(), expected.len(), "{}", case["name"]);
     for (a, b) in found.iter().zip(expected) {
-        assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{}: {a} instead of {b}", case["name"]);
+        assert!(
+            (a - b).abs() <= tolerance * (1.0 + b.abs()),
+            "{}: {a} instead of {b}",
+            case["name"]
+        );
     }
 }
 
 #[test]
 fn auc() {
     for case in cases("auc") {
-        close(&case, c::roc_auc(&floats(&case["scores"]), &labels(&case["labels"])).unwrap(), &case["auc"]);
+        close(
+            &case,
+            c::roc_auc(&floats(&case["scores"]), &labels(&case["labels"])).unwrap(),
+            &case["auc"],
+        );
     }
     assert_eq!(c::roc_auc(&[1.0, 2.0], &[1.0, 1.0]), None);
     for case in cases("auc") {
@@ -63,9 +74,15 @@ fn auc() {
         close(&case, ranked.auc(&vec![1.0; y.len()]).unwrap(), &case["auc"]);
         // A weight of 2 is the row twice.
         let twice = |values: Vec<f64>| [values[..3].to_vec(), values].concat();
-        let doubled: Vec<f32> = twice(y.iter().map(|&y| f64::from(y)).collect()).into_iter().map(|y| y as f32).collect();
+        let doubled: Vec<f32> = twice(y.iter().map(|&y| f64::from(y)).collect())
+            .into_iter()
+            .map(|y| y as f32)
+            .collect();
         let weights: Vec<f64> = (0..y.len()).map(|i| if i < 3 { 2.0 } else { 1.0 }).collect();
-        let (found, expected) = (ranked.auc(&weights).unwrap(), c::roc_auc(&twice(scores), &doubled).unwrap());
+        let (found, expected) = (
+            ranked.auc(&weights).unwrap(),
+            c::roc_auc(&twice(scores), &doubled).unwrap(),
+        );
         assert!((found - expected).abs() < 1e-12, "{}", case["name"]);
     }
 }
@@ -88,7 +105,11 @@ fn classification() {
 #[test]
 fn correlations() {
     for (name, field, correlation) in [
-        ("pearson", "r", d::pearson as fn(&[f64], &[f64]) -> Option<d::Correlation>),
+        (
+            "pearson",
+            "r",
+            d::pearson as fn(&[f64], &[f64]) -> Option<d::Correlation>,
+        ),
         ("spearman", "rho", d::spearman),
     ] {
         for case in cases(name) {
@@ -96,7 +117,11 @@ fn correlations() {
             close(&case, found.r, &case[field]);
             let (p, expected) = (found.p.ln(), case["p"].as_f64().unwrap().ln());
             let both_tiny = p < -600.0 && expected < -600.0;
-            assert!(both_tiny || (p - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{}: {p} {expected}", case["name"]);
+            assert!(
+                both_tiny || (p - expected).abs() < 1e-6 * (1.0 + expected.abs()),
+                "{}: {p} {expected}",
+                case["name"]
+            );
         }
     }
     assert_eq!(d::pearson(&[1.0, 2.0, 3.0], &[5.0; 3]), None);
@@ -107,7 +132,10 @@ fn quantiles() {
     for case in cases("quantile") {
         let mut x = floats(&case["x"]);
         x.sort_by(f64::total_cmp);
-        let found: Vec<f64> = floats(&case["q"]).into_iter().map(|q| d::quantile(&x, q).unwrap()).collect();
+        let found: Vec<f64> = floats(&case["q"])
+            .into_iter()
+            .map(|q| d::quantile(&x, q).unwrap())
+            .collect();
         all_close(&case, &found, &floats(&case["values"]), 1e-12);
     }
 }
@@ -135,7 +163,11 @@ fn regressions() {
         close(&case, fit.intercept, &case["intercept"]);
         close(&case, fit.variance, &case["sigma2"]);
     }
-    assert_eq!(regression::least_squares(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], 2, &[1.0, 2.0, 3.0]), None, "collinear");
+    assert_eq!(
+        regression::least_squares(&[1.0, 2.0, 2.0, 4.0, 3.0, 6.0], 2, &[1.0, 2.0, 3.0]),
+        None,
+        "collinear"
+    );
 }
 
 #[test]
@@ -149,7 +181,11 @@ fn granger_regressions() {
             close(&case, fit.f, &lag["f"]);
             close(&case, fit.aic, &lag["aic"]);
             let (p, expected) = (fit.nominal_p.ln(), lag["p"].as_f64().unwrap().ln());
-            assert!((p - expected).abs() < 1e-6 * (1.0 + expected.abs()), "{}: {p} {expected}", case["name"]);
+            assert!(
+                (p - expected).abs() < 1e-6 * (1.0 + expected.abs()),
+                "{}: {p} {expected}",
+                case["name"]
+            );
         }
     }
 }
@@ -213,7 +249,9 @@ fn periodograms() {
 #[test]
 fn seasons() {
     let mut rng = Seed::new(4).rng();
-    let wave: Vec<f64> = (0..120).map(|t| (std::f64::consts::TAU * f64::from(t) / 12.0).sin() + 0.8 * rng.normal()).collect();
+    let wave: Vec<f64> = (0..120)
+        .map(|t| (std::f64::consts::TAU * f64::from(t) / 12.0).sin() + 0.8 * rng.normal())
+        .collect();
     let season = spectrum::season(&wave).unwrap();
     assert!((season.period - 12.0).abs() < 0.1 && season.p < 1e-4, "{season:?}");
     // Persistence alone is no season: the test keeps its size on autoregressions.
@@ -235,9 +273,17 @@ fn seasons() {
 #[test]
 fn many_tests() {
     for case in cases("bh") {
-        all_close(&case, &multiple::benjamini_hochberg(&floats(&case["p"])), &floats(&case["q"]), 1e-12);
+        all_close(
+            &case,
+            &multiple::benjamini_hochberg(&floats(&case["p"])),
+            &floats(&case["q"]),
+            1e-12,
+        );
     }
-    assert_eq!(multiple::benjamini_hochberg_of(&[Some(0.01), None, Some(0.04)]), [Some(0.02), None, Some(0.04)]);
+    assert_eq!(
+        multiple::benjamini_hochberg_of(&[Some(0.01), None, Some(0.04)]),
+        [Some(0.02), None, Some(0.04)]
+    );
     assert_eq!(multiple::permutation_p(1.0, &[0.0, 1.0, 2.0]), None);
     let draws: Vec<f64> = (0..19).map(f64::from).collect();
     assert_eq!(multiple::permutation_p(17.0, &draws), Some(3.0 / 20.0));
@@ -250,8 +296,18 @@ fn components() {
         let pca = Pca::fit(x.view()).unwrap();
         let rank = case["rank"].as_u64().unwrap() as usize;
         all_close(&case, &pca.mean.to_vec(), &floats(&case["mean"]), 1e-10);
-        all_close(&case, &pca.variance.to_vec(), &floats(&case["explained_variance"]), 1e-9);
-        all_close(&case, &pca.share.to_vec(), &floats(&case["explained_variance_ratio"]), 1e-9);
+        all_close(
+            &case,
+            &pca.variance.to_vec(),
+            &floats(&case["explained_variance"]),
+            1e-9,
+        );
+        all_close(
+            &case,
+            &pca.share.to_vec(),
+            &floats(&case["explained_variance_ratio"]),
+            1e-9,
+        );
         let expected = matrix(&case["components"]);
         for k in 0..rank {
             all_close(&case, &pca.components.row(k).to_vec(), &expected.row(k).to_vec(), 1e-8);
@@ -263,7 +319,12 @@ fn components() {
     let flat = Pca::fit(Array2::ones((4, 3)).view()).unwrap();
     assert!(flat.share.iter().all(|&share| share == 0.0));
     let broken = Array2::from_elem((2, 2), f64::NAN);
-    assert!(linalg::svd(broken.view()).unwrap_err().to_string().starts_with("the 2 x 2 matrix has no singular value"));
+    assert!(
+        linalg::svd(broken.view())
+            .unwrap_err()
+            .to_string()
+            .starts_with("the 2 x 2 matrix has no singular value")
+    );
 }
 
 #[test]
@@ -271,21 +332,44 @@ fn logistic_regression() {
     let case = fixture("logistic");
     let (x, y) = (matrix(&case["X"]), labels(&case["y"]));
     let fit = Logistic::fit(x.view(), &y, 1.0).unwrap();
-    all_close(&case, &fit.coefficients.to_vec(), &floats(&case["exact_coefficients"]), 1e-6);
-    close(&case, (fit.intercept - case["exact_intercept"].as_f64().unwrap()).abs().max(1e-6), &Value::from(1e-6));
+    all_close(
+        &case,
+        &fit.coefficients.to_vec(),
+        &floats(&case["exact_coefficients"]),
+        1e-6,
+    );
+    close(
+        &case,
+        (fit.intercept - case["exact_intercept"].as_f64().unwrap())
+            .abs()
+            .max(1e-6),
+        &Value::from(1e-6),
+    );
     let p: Vec<f64> = fit.logits(&x).into_iter().map(c::sigmoid).collect();
     all_close(&case, &p, &floats(&case["exact_probabilities"]), 1e-6);
     // The sign must not depend on which class comes first or is more frequent.
     let flipped: Vec<f32> = y.iter().map(|y| 1.0 - y).collect();
     let mirrored = Logistic::fit(x.view(), &flipped, 1.0).unwrap();
-    all_close(&case, &(-&mirrored.coefficients).to_vec(), &fit.coefficients.to_vec(), 1e-5);
-    assert_eq!(Logistic::fit(x.view(), &vec![1.0; y.len()], 1.0).unwrap_err(), "the labels hold one class only");
+    all_close(
+        &case,
+        &(-&mirrored.coefficients).to_vec(),
+        &fit.coefficients.to_vec(),
+        1e-5,
+    );
+    assert_eq!(
+        Logistic::fit(x.view(), &vec![1.0; y.len()], 1.0).unwrap_err(),
+        "the labels hold one class only"
+    );
 }
 
 #[test]
 fn learning_curves() {
     for case in cases("convergence") {
-        close(&case, learning::convergence_rate(&floats(&case["loss"])).unwrap(), &case["convergence_rate"]);
+        close(
+            &case,
+            learning::convergence_rate(&floats(&case["loss"])).unwrap(),
+            &case["convergence_rate"],
+        );
     }
     let dynamics = learning::dynamics(&[1.0, 0.5, 0.25], &[1.5, 1.0, 0.75]);
     assert_eq!(dynamics.generalisation_gap.value, Some(0.5));
@@ -304,7 +388,9 @@ fn bootstrap_intervals_cover() {
                 series.push(0.6 * series[t - 1] + rng.normal());
             }
             let bootstrap = Bootstrap::new(block, 200, Seed::new(run));
-            let estimate = bootstrap.estimate(400, |rows| d::mean(&rows.iter().map(|&r| series[r]).collect::<Vec<_>>()));
+            let estimate = bootstrap.estimate(400, |rows| {
+                d::mean(&rows.iter().map(|&r| series[r]).collect::<Vec<_>>())
+            });
             !estimate.above(0.0) && !estimate.below(0.0)
         });
         hits.count() as f64 / 200.0
@@ -321,21 +407,37 @@ fn bootstrap_intervals_cover() {
 fn estimates_say_what_limits_them() {
     let bootstrap = Bootstrap::new(50, 100, Seed::new(0));
     let rough = bootstrap.estimate(120, |rows| Some(rows.len() as f64));
-    assert_eq!(rough.note.as_deref(), Some("only 2.4 blocks of 50 rows: the interval is rough"));
+    assert_eq!(
+        rough.note.as_deref(),
+        Some("only 2.4 blocks of 50 rows: the interval is rough")
+    );
     let none = bootstrap.estimate(99, |rows| Some(rows.len() as f64));
-    assert_eq!((none.low, none.note.as_deref()), (None, Some("no interval: 99 rows are fewer than two blocks of 50")));
-    let estimate = Estimate { low: Some(0.2), high: Some(1.4), ..Estimate::point(0.9, 9) };
+    assert_eq!(
+        (none.low, none.note.as_deref()),
+        (None, Some("no interval: 99 rows are fewer than two blocks of 50"))
+    );
+    let estimate = Estimate {
+        low: Some(0.2),
+        high: Some(1.4),
+        ..Estimate::point(0.9, 9)
+    };
     assert_eq!(estimate.clone().within(0.0, 1.0).high, Some(1.0));
     assert!((estimate.reflected().low.unwrap() - 0.4).abs() < 1e-12);
     let undefined = bootstrap.estimate(120, |_| None);
-    assert_eq!((undefined.value, undefined.show(2).starts_with("undefined (")), (None, true));
+    assert_eq!(
+        (undefined.value, undefined.show(2).starts_with("undefined (")),
+        (None, true)
+    );
     assert_eq!(Estimate::point(f64::NAN, 3).value, None);
     let seeds = over_seeds(&[Some(1.0), Some(2.0), Some(3.0), None]);
     // 2 ± t(.975, 2) · 1/√3.
     assert!((seeds.low.unwrap() - (2.0 - 4.302_652_729_911_275 / 3f64.sqrt())).abs() < 1e-9);
     assert_eq!(seeds.note.as_deref(), Some("undefined for 1 of 4 seeds"));
     assert_eq!(seeds.show(1), "2.0 [-0.5, 4.5]");
-    assert_eq!((Estimate::point(-0.001, 1).show(2), Estimate::point(-0.1, 1).show(1)), ("0.00".to_string(), "-0.1".to_string()));
+    assert_eq!(
+        (Estimate::point(-0.001, 1).show(2), Estimate::point(-0.1, 1).show(1)),
+        ("0.00".to_string(), "-0.1".to_string())
+    );
 }
 
 #[test]
@@ -343,12 +445,30 @@ fn importance_finds_the_group_that_matters() {
     let mut rng = Seed::new(2).rng();
     let n = 400;
     let inputs = Array3::from_shape_simple_fn((n, 3, 4), || rng.normal() as f32);
-    let logit = |x: &Array3<f32>| -> Vec<f64> { x.outer_iter().map(|row| 3.0 * f64::from(row[[2, 0]]) + 1e-3 * f64::from(row[[0, 3]])).collect() };
-    let y: Vec<f32> = logit(&inputs).iter().map(|&z| f32::from(u8::from(c::sigmoid(z) > rng.uniform()))).collect();
+    let logit = |x: &Array3<f32>| -> Vec<f64> {
+        x.outer_iter()
+            .map(|row| 3.0 * f64::from(row[[2, 0]]) + 1e-3 * f64::from(row[[0, 3]]))
+            .collect()
+    };
+    let y: Vec<f32> = logit(&inputs)
+        .iter()
+        .map(|&z| f32::from(u8::from(c::sigmoid(z) > rng.uniform())))
+        .collect();
     let groups = [("first".to_string(), vec![0, 1]), ("second".to_string(), vec![2, 3])];
-    let ablated = importance::ablate(&inputs, &groups, 30, |seed| seed.rng().permutation(n), Seed::new(1), |x| Ok::<_, ()>(logit(x))).unwrap();
+    let ablated = importance::ablate(
+        &inputs,
+        &groups,
+        30,
+        |seed| seed.rng().permutation(n),
+        Seed::new(1),
+        |x| Ok::<_, ()>(logit(x)),
+    )
+    .unwrap();
     let bootstrap = Bootstrap::new(1, 200, Seed::new(3));
-    let found: Vec<_> = ablated.iter().map(|a| importance::importance(&logit(&inputs), &y, a, &bootstrap)).collect();
+    let found: Vec<_> = ablated
+        .iter()
+        .map(|a| importance::importance(&logit(&inputs), &y, a, &bootstrap))
+        .collect();
     assert!(found[0].auc_drop.above(0.2) && found[0].auc_drop.p == Some(1.0 / 31.0));
     assert!(found[1].auc_drop.value.unwrap().abs() < 0.01);
     let only = (found[0].auc_only.value.unwrap(), found[1].auc_only.value.unwrap());

@@ -86,11 +86,24 @@ fn parts_are_apart(dataset: &Dataset, history: usize) -> Result<AuditCheck, Data
     }
     let subjects = dataset.subjects.len();
     let mut smallest = usize::MAX;
-    for pair in [(Split::Train, Split::Validation), (Split::Validation, Split::Test), (Split::Train, Split::Test)] {
+    for pair in [
+        (Split::Train, Split::Validation),
+        (Split::Validation, Split::Test),
+        (Split::Train, Split::Test),
+    ] {
         for subject in 0..subjects as u32 {
-            let of = |split| dataset.windows.iter().filter(move |w| w.split == split && w.subject == subject);
-            let Some(last) = of(pair.0).map(|w| w.target).max() else { continue };
-            let Some(first) = of(pair.1).map(|w| w.start).min() else { continue };
+            let of = |split| {
+                dataset
+                    .windows
+                    .iter()
+                    .filter(move |w| w.split == split && w.subject == subject)
+            };
+            let Some(last) = of(pair.0).map(|w| w.target).max() else {
+                continue;
+            };
+            let Some(first) = of(pair.1).map(|w| w.start).min() else {
+                continue;
+            };
             // Rows `first - history ..` feed the later window; `last` is the latest row whose outcome the earlier part saw.
             let gap = (first as i64) - (history as i64) - (last as i64);
             if gap < 1 {
@@ -116,7 +129,11 @@ fn parts_are_apart(dataset: &Dataset, history: usize) -> Result<AuditCheck, Data
 fn scaler_from_training(dataset: &Dataset) -> Result<AuditCheck, DataError> {
     let rows = training_rows(dataset);
     let fitted = Scaler::fit(dataset.rows.view(), &rows);
-    let pairs = [(&fitted.mean, &dataset.scaler.mean), (&fitted.scale, &dataset.scaler.scale), (&fitted.median, &dataset.scaler.median)];
+    let pairs = [
+        (&fitted.mean, &dataset.scaler.mean),
+        (&fitted.scale, &dataset.scaler.scale),
+        (&fitted.median, &dataset.scaler.median),
+    ];
     for (ours, theirs) in pairs {
         for (column, (a, b)) in ours.iter().zip(theirs).enumerate() {
             if (a - b).abs() > 1e-9 * a.abs().max(1.0) {

@@ -52,7 +52,10 @@ impl Bar {
         if !sorted {
             bars.sort_by_key(|bar| bar.time.instant);
         }
-        if let Some(pair) = bars.windows(2).find(|pair| pair[0].time.instant == pair[1].time.instant) {
+        if let Some(pair) = bars
+            .windows(2)
+            .find(|pair| pair[0].time.instant == pair[1].time.instant)
+        {
             return Err(DataError::DuplicateTime {
                 path: path.into(),
                 first: pair[0].row.min(pair[1].row),

@@ -4,7 +4,11 @@ use chrono::{Datelike, Days, NaiveDate, Weekday};
 
 /// Trading days from `start` to `end`, both included.
 pub fn trading_days(start: NaiveDate, end: NaiveDate) -> Vec<NaiveDate> {
-    start.iter_days().take_while(|&day| day <= end).filter(|&day| is_trading_day(day)).collect()
+    start
+        .iter_days()
+        .take_while(|&day| day <= end)
+        .filter(|&day| is_trading_day(day))
+        .collect()
 }
 
 /// Whether the exchange opens on `day`.
@@ -79,7 +83,15 @@ mod tests {
     /// The exchange's own counts of trading days.
     #[test]
     fn counts_agree_with_the_exchange() {
-        for (year, expected) in [(2010, 252), (2016, 252), (2019, 252), (2020, 253), (2021, 252), (2022, 251), (2023, 250)] {
+        for (year, expected) in [
+            (2010, 252),
+            (2016, 252),
+            (2019, 252),
+            (2020, 253),
+            (2021, 252),
+            (2022, 251),
+            (2023, 250),
+        ] {
             let found = trading_days(day(year, 1, 1), day(year, 12, 31)).len();
             // 2012 and 2018 are left out: a hurricane and a funeral closed the exchange by no rule.
             assert_eq!(found, expected, "{year}");
@@ -88,7 +100,14 @@ mod tests {
 
     #[test]
     fn known_closures() {
-        for closed in [day(2020, 4, 10), day(2021, 7, 5), day(2022, 6, 20), day(2022, 12, 26), day(2023, 1, 2), day(2023, 11, 23)] {
+        for closed in [
+            day(2020, 4, 10),
+            day(2021, 7, 5),
+            day(2022, 6, 20),
+            day(2022, 12, 26),
+            day(2023, 1, 2),
+            day(2023, 11, 23),
+        ] {
             assert!(!is_trading_day(closed), "{closed}");
         }
         for open in [day(2021, 12, 31), day(2021, 6, 18), day(2020, 2, 28)] {

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
 use chrono::{NaiveDate, NaiveTime, TimeDelta};
 
-use crate::{DataError, Prices, bars::{Bar, COLUMNS, Moment}};
+use crate::{
+    DataError, Prices,
+    bars::{Bar, COLUMNS, Moment},
+};
 
 /// Prices by symbol, and notices for the reader.
 pub type PricesAndNotices = (Vec<Prices>, Vec<String>);
@@ -27,7 +30,11 @@ pub fn read_prices(path: &Path) -> Result<PricesAndNotices, DataError> {
 /// Dates are ISO or M/D/YYYY. A column `Symbol`, `Ticker` or `Name` divides the file into symbols; so does the second header
 /// line (`Ticker,SPY,..`) that yfinance writes.
 pub fn read_csv(path: &Path) -> Result<PricesAndNotices, DataError> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).trim(csv::Trim::All).from_reader(open(path)?);
+    let mut reader = csv::ReaderBuilder::new()
+        .flexible(true)
+        .has_headers(false)
+        .trim(csv::Trim::All)
+        .from_reader(open(path)?);
     let mut record = csv::ByteRecord::new();
     let mut next = |record: &mut csv::ByteRecord| -> Result<Option<usize>, DataError> {
         let more = reader.read_byte_record(record).map_err(|error| DataError::Read {
@@ -42,17 +49,20 @@ pub fn read_csv(path: &Path) -> Result<PricesAndNotices, DataError> {
     let header: Vec<String> = record.iter().map(text).collect();
     let mut row = next(&mut record)?;
     let tickers: Vec<String> = record.iter().map(text).collect();
-    let names: Vec<(String, String)> = if header.first().is_some_and(|name| name == "Price") && tickers.first().is_some_and(|name| name == "Ticker") {
-        row = next(&mut record)?;
-        // The line that names the index: `Date,,,`.
-        if record.iter().skip(1).all(<[u8]>::is_empty) {
+    let names: Vec<(String, String)> =
+        if header.first().is_some_and(|name| name == "Price") && tickers.first().is_some_and(|name| name == "Ticker") {
             row = next(&mut record)?;
-        }
-        let pairs = header.iter().cloned().zip(tickers).skip(1);
-        std::iter::once(("Date".to_string(), String::new())).chain(pairs).collect()
-    } else {
-        header.iter().map(|name| (name.clone(), String::new())).collect()
-    };
+            // The line that names the index: `Date,,,`.
+            if record.iter().skip(1).all(<[u8]>::is_empty) {
+                row = next(&mut record)?;
+            }
+            let pairs = header.iter().cloned().zip(tickers).skip(1);
+            std::iter::once(("Date".to_string(), String::new()))
+                .chain(pairs)
+                .collect()
+        } else {
+            header.iter().map(|name| (name.clone(), String::new())).collect()
+        };
     let layouts = Places::find(path, &names)?;
     let mut symbols: BTreeMap<String, Vec<Bar>> = BTreeMap::new();
     while let Some(line) = row {
@@ -66,7 +76,9 @@ pub fn read_csv(path: &Path) -> Result<PricesAndNotices, DataError> {
         }
         for (symbol, places) in &layouts {
             let bar = places.bar(path, line, &record)?;
-            let symbol = places.symbol.map_or_else(|| symbol.clone(), |column| text(&record[column]));
+            let symbol = places
+                .symbol
+                .map_or_else(|| symbol.clone(), |column| text(&record[column]));
             match symbols.get_mut(&symbol) {
                 Some(bars) => bars.push(bar),
                 None => {
@@ -117,7 +129,10 @@ fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
         let inner = flate2::read::MultiGzDecoder::new(whole);
         Ok(Box::new(Lines { inner, last: b'\n' }))
     } else {
-        Ok(Box::new(Lines { inner: whole, last: b'\n' }))
+        Ok(Box::new(Lines {
+            inner: whole,
+            last: b'\n',
+        }))
     }
 }
 
@@ -164,13 +179,20 @@ impl Places {
     /// Looks columns up by name, whatever their case and punctuation: one set of places a symbol. Each column has a name and,
     /// where the header says so, the symbol to which it belongs.
     pub(crate) fn find(path: &Path, header: &[(String, String)]) -> Result<Vec<(String, Self)>, DataError> {
-        let mut owners: Vec<String> = header.iter().map(|(_, symbol)| symbol.clone()).filter(|symbol| !symbol.is_empty()).collect();
+        let mut owners: Vec<String> = header
+            .iter()
+            .map(|(_, symbol)| symbol.clone())
+            .filter(|symbol| !symbol.is_empty())
+            .collect();
         owners.sort();
         owners.dedup();
         if owners.is_empty() {
             return Ok(vec![(String::new(), Self::of(path, header, "")?)]);
         }
-        owners.into_iter().map(|owner| Ok((owner.clone(), Self::of(path, header, &owner)?))).collect()
+        owners
+            .into_iter()
+            .map(|owner| Ok((owner.clone(), Self::of(path, header, &owner)?)))
+            .collect()
     }
 
     fn of(path: &Path, header: &[(String, String)], owner: &str) -> Result<Self, DataError> {
@@ -179,12 +201,18 @@ impl Places {
             letters.collect::<String>().to_lowercase()
         };
         let find = |owner: &str, names: &[&str]| {
-            header.iter().position(|(name, symbol)| symbol == owner && names.contains(&normal(name).as_str()))
+            header
+                .iter()
+                .position(|(name, symbol)| symbol == owner && names.contains(&normal(name).as_str()))
         };
         let missing = |shown: &str| DataError::MissingColumn {
             path: path.into(),
             column: shown.into(),
-            found: header.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "),
+            found: header
+                .iter()
+                .map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>()
+                .join(", "),
         };
         let need = |names: &[&str], shown: &str| find(owner, names).ok_or_else(|| missing(shown));
         let close = need(&["close"], "Close")?;
@@ -213,8 +241,8 @@ impl Places {
             value: text(&record[column]),
             expected: expected.into(),
         };
-        let time = parse_time(&record[self.time])
-            .ok_or_else(|| cell(self.time, "Date", "a date (YYYY-MM-DD or M/D/YYYY)"))?;
+        let time =
+            parse_time(&record[self.time]).ok_or_else(|| cell(self.time, "Date", "a date (YYYY-MM-DD or M/D/YYYY)"))?;
         let mut values = [0.0; 6];
         for (index, value) in values.iter_mut().enumerate() {
             *value = std::str::from_utf8(&record[self.values[index]])
@@ -280,7 +308,10 @@ fn parse_offset(offset: &str) -> Option<i64> {
         return rest.is_empty().then_some(0);
     }
     let digits: String = rest.chars().filter(|c| *c != ':').collect();
-    let (hours, minutes) = (number(digits.get(..2)?, 2)?, digits.get(2..4).map_or(Some(0), |m| number(m, 2))?);
+    let (hours, minutes) = (
+        number(digits.get(..2)?, 2)?,
+        digits.get(2..4).map_or(Some(0), |m| number(m, 2))?,
+    );
     let seconds = i64::from(hours) * 3600 + i64::from(minutes) * 60;
     Some(if sign == "-" { -seconds } else { seconds })
 }
@@ -324,7 +355,13 @@ mod tests {
     fn files_as_yfinance_and_pandas_write_them() {
         let two = "Price,Close,Close,High,High,Low,Low,Open,Open,Volume,Volume\nTicker,QQQ,SPY,QQQ,SPY,QQQ,SPY,QQQ,SPY,QQQ,SPY\nDate,,,,,,,,,,\n2020-01-02,2,3,2,3,2,3,2,3,7,8\n";
         let (prices, _) = read(two.as_bytes()).unwrap();
-        assert_eq!(prices.iter().map(|p| (p.symbol.as_str(), p.close[0], p.volume[0])).collect::<Vec<_>>(), [("QQQ", 2.0, 7.0), ("SPY", 3.0, 8.0)]);
+        assert_eq!(
+            prices
+                .iter()
+                .map(|p| (p.symbol.as_str(), p.close[0], p.volume[0]))
+                .collect::<Vec<_>>(),
+            [("QQQ", 2.0, 7.0), ("SPY", 3.0, 8.0)]
+        );
         let unnamed = ",Open,High,Low,Close,Volume\n2020-01-02,1,1,1,1,1\n";
         assert_eq!(read(unnamed.as_bytes()).unwrap().0[0].len(), 1);
         // The hour that the clock shows twice when summer ends.
@@ -347,19 +384,58 @@ mod tests {
         let row = |row: &str| format!("{HEADER}2020-01-02,1,1,1,1,1,1\n{row}\n");
         let cases = [
             (String::new(), "FILE: column `Close` is missing; found: "),
-            (HEADER.into(), "FILE: 0 rows are too few, expected at least 1 (the file has a header only)"),
-            ("Date,Open,High,Low,Volume\n".into(), "FILE: column `Close` is missing; found: Date, Open, High, Low, Volume"),
-            (row("2020-13-03,1,1,1,1,1,1"), "FILE: row 3, column `Date`: `2020-13-03` is not a date (YYYY-MM-DD or M/D/YYYY)"),
-            (row("31/12/2020,1,1,1,1,1,1"), "FILE: row 3, column `Date`: `31/12/2020` is not a date (YYYY-MM-DD or M/D/YYYY)"),
-            (row("2020-01-03,1,1,1,x,1,1"), "FILE: row 3, column `Close`: `x` is not a number"),
-            (row("2020-01-03,1,1,1,,1,1"), "FILE: row 3, column `Close`: `` is not a number"),
-            (row("2020-01-03,1,1,1,NaN,1,1"), "FILE: row 3, column `Close`: `NaN` is not a finite number"),
-            (row("2020-01-03,1,1,1,inf,1,1"), "FILE: row 3, column `Close`: `inf` is not a finite number"),
-            (row("2020-01-03,1,1,1,0,1,1"), "FILE: row 3, column `Close`: `0` is not a price, which is above zero"),
-            (row("2020-01-03,1,-2,1,1,1,1"), "FILE: row 3, column `High`: `-2` is not a price, which is above zero"),
-            (row("2020-01-03,1,1,1,1,1,-1"), "FILE: row 3, column `Volume`: `-1` is not a volume, which is zero or more"),
-            (row("2020-01-03,1,1"), "FILE: row 3 has 3 fields, expected 7 as in the header"),
-            (row("2020-01-02,1,1,1,1,1,1"), "FILE: rows 2 and 3 have the same date 2020-01-02; expected one row a date"),
+            (
+                HEADER.into(),
+                "FILE: 0 rows are too few, expected at least 1 (the file has a header only)",
+            ),
+            (
+                "Date,Open,High,Low,Volume\n".into(),
+                "FILE: column `Close` is missing; found: Date, Open, High, Low, Volume",
+            ),
+            (
+                row("2020-13-03,1,1,1,1,1,1"),
+                "FILE: row 3, column `Date`: `2020-13-03` is not a date (YYYY-MM-DD or M/D/YYYY)",
+            ),
+            (
+                row("31/12/2020,1,1,1,1,1,1"),
+                "FILE: row 3, column `Date`: `31/12/2020` is not a date (YYYY-MM-DD or M/D/YYYY)",
+            ),
+            (
+                row("2020-01-03,1,1,1,x,1,1"),
+                "FILE: row 3, column `Close`: `x` is not a number",
+            ),
+            (
+                row("2020-01-03,1,1,1,,1,1"),
+                "FILE: row 3, column `Close`: `` is not a number",
+            ),
+            (
+                row("2020-01-03,1,1,1,NaN,1,1"),
+                "FILE: row 3, column `Close`: `NaN` is not a finite number",
+            ),
+            (
+                row("2020-01-03,1,1,1,inf,1,1"),
+                "FILE: row 3, column `Close`: `inf` is not a finite number",
+            ),
+            (
+                row("2020-01-03,1,1,1,0,1,1"),
+                "FILE: row 3, column `Close`: `0` is not a price, which is above zero",
+            ),
+            (
+                row("2020-01-03,1,-2,1,1,1,1"),
+                "FILE: row 3, column `High`: `-2` is not a price, which is above zero",
+            ),
+            (
+                row("2020-01-03,1,1,1,1,1,-1"),
+                "FILE: row 3, column `Volume`: `-1` is not a volume, which is zero or more",
+            ),
+            (
+                row("2020-01-03,1,1"),
+                "FILE: row 3 has 3 fields, expected 7 as in the header",
+            ),
+            (
+                row("2020-01-02,1,1,1,1,1,1"),
+                "FILE: rows 2 and 3 have the same date 2020-01-02; expected one row a date",
+            ),
         ];
         for (content, expected) in cases {
             assert_eq!(read(content.as_bytes()).unwrap_err(), expected);
@@ -368,8 +444,15 @@ mod tests {
             assert_eq!(read(content.trim_end_matches('\n').as_bytes()).unwrap_err(), expected);
         }
         let blank = format!("{HEADER}\n\n2020-01-02,1,1,1,x,1,1\n");
-        assert_eq!(read(blank.as_bytes()).unwrap_err(), "FILE: row 4, column `Close`: `x` is not a number");
-        assert!(read(&[0x1f, 0x8b, 1, 2, 3]).unwrap_err().starts_with("FILE: cannot be read: "));
+        assert_eq!(
+            read(blank.as_bytes()).unwrap_err(),
+            "FILE: row 4, column `Close`: `x` is not a number"
+        );
+        assert!(
+            read(&[0x1f, 0x8b, 1, 2, 3])
+                .unwrap_err()
+                .starts_with("FILE: cannot be read: ")
+        );
         let absent = read_csv(Path::new("/nowhere/prices.csv")).unwrap_err().to_string();
         assert!(absent.starts_with("/nowhere/prices.csv: cannot be read: "), "{absent}");
     }

@@ -130,7 +130,8 @@ impl Dataset {
         for &w in windows {
             let start = self.windows[w].start;
             for row in start..start + length {
-                self.scaler.extend_scaled(self.rows.row(row).iter().copied(), &mut values);
+                self.scaler
+                    .extend_scaled(self.rows.row(row).iter().copied(), &mut values);
             }
         }
         Array3::from_shape_vec((windows.len(), length, width), values)
@@ -174,7 +175,11 @@ pub fn check_groups(groups: &[FeatureGroup], features: usize) -> Result<(), Data
     let mut owner: Vec<Option<&str>> = vec![None; features];
     for (index, group) in groups.iter().enumerate() {
         if group.columns.is_empty() {
-            return Err(DataError::setting("groups", &group.name, "at least one column in each group"));
+            return Err(DataError::setting(
+                "groups",
+                &group.name,
+                "at least one column in each group",
+            ));
         }
         if groups[..index].iter().any(|other| other.name == group.name) {
             return Err(DataError::setting("groups", &group.name, "each group once"));

@@ -97,7 +97,9 @@ pub enum DataError {
         value: f32,
     },
     /// The minority class is (almost) absent.
-    #[error("{name}: {positive} of {total} {part} labels are positive; expected both classes, the smaller with at least {minimum}")]
+    #[error(
+        "{name}: {positive} of {total} {part} labels are positive; expected both classes, the smaller with at least {minimum}"
+    )]
     Degenerate {
         /// The data.
         name: String,

@@ -116,7 +116,11 @@ impl FinanceFeatures {
 
     fn columns(&self) -> Vec<(&'static str, Role)> {
         let mut columns = match self.stationary {
-            false => vec![("sma_20", Role::Genuine), ("rsi_14", Role::Genuine), ("volume_std_20", Role::Genuine)],
+            false => vec![
+                ("sma_20", Role::Genuine),
+                ("rsi_14", Role::Genuine),
+                ("volume_std_20", Role::Genuine),
+            ],
             true => vec![
                 ("close_to_sma_20", Role::Genuine),
                 ("rsi_14", Role::Genuine),
@@ -125,7 +129,9 @@ impl FinanceFeatures {
         };
         columns.extend(match self.day {
             DayEncoding::Number => vec![("day_of_week", Role::Spurious)],
-            DayEncoding::Cyclic => vec![("day_sine", Role::Spurious), ("day_cosine", Role::Spurious)],
+            DayEncoding::Cyclic => {
+                vec![("day_sine", Role::Spurious), ("day_cosine", Role::Spurious)]
+            }
         });
         if self.month_end != MonthEnd::Trading {
             columns.push(("month_end", Role::Spurious));
@@ -204,7 +210,10 @@ impl FinanceFeatures {
                 target: offset + target,
                 time: prices.times[target],
                 subject,
-                environment: years.iter().position(|&y| y == prices.times[target].year()).unwrap_or(0) as u32,
+                environment: years
+                    .iter()
+                    .position(|&y| y == prices.times[target].year())
+                    .unwrap_or(0) as u32,
                 label: f32::from(u8::from(close[target] > close[target - 1])),
                 split: Split::Train,
             })
@@ -217,10 +226,18 @@ impl FinanceFeatures {
             return Err(DataError::setting("lookback", 0, "at least 1 row"));
         }
         let mut dataset = self.unsplit(name, simulated, symbols)?;
-        split::assign(&mut dataset.windows, self.split, self.embargo(), self.longest_indicator() - 1).map_err(|error| self.explain(error, name, symbols))?;
+        split::assign(
+            &mut dataset.windows,
+            self.split,
+            self.embargo(),
+            self.longest_indicator() - 1,
+        )
+        .map_err(|error| self.explain(error, name, symbols))?;
         if self.split == SplitRule::Notebook {
             dataset.shared_validation = true;
-            dataset.notices.push("split = notebook: validation and test are the same rows, so figures are optimistic".into());
+            dataset
+                .notices
+                .push("split = notebook: validation and test are the same rows, so figures are optimistic".into());
         }
         dataset.scaler = Scaler::fit(dataset.rows.view(), &training_rows(&dataset));
         dataset.check_classes(0.01)?;
@@ -229,7 +246,10 @@ impl FinanceFeatures {
 
     /// Windows without parts, with a scaler that changes nothing; for scoring new rows.
     pub fn unsplit(&self, name: &str, simulated: bool, symbols: &[Prices]) -> Result<Dataset, DataError> {
-        let mut years: Vec<i32> = symbols.iter().flat_map(|p| p.times.iter().map(Datelike::year)).collect();
+        let mut years: Vec<i32> = symbols
+            .iter()
+            .flat_map(|p| p.times.iter().map(Datelike::year))
+            .collect();
         years.sort_unstable();
         years.dedup();
         let width = self.columns().len();

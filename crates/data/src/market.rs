@@ -79,7 +79,8 @@ pub fn simulate(config: &MarketConfig) -> Prices {
         let sigma = variance.sqrt();
         let previous = prices.close.last().copied().unwrap_or(config.price);
         let yesterday = index.checked_sub(1).map(|i| days[i]);
-        let drift = config.mean + sigma * (config.momentum * momentum(&prices.close) + calendar_drift(config, yesterday, day));
+        let drift =
+            config.mean + sigma * (config.momentum * momentum(&prices.close) + calendar_drift(config, yesterday, day));
         let shock = sigma * shocks.normal();
         let close = round(previous * (drift + shock).exp(), 4);
         push_bar(&mut prices, &mut shapes, previous, close, sigma);
@@ -98,7 +99,11 @@ pub fn simulate(config: &MarketConfig) -> Prices {
 fn momentum(close: &[f64]) -> f64 {
     let tail = &close[close.len().saturating_sub(15)..];
     let rsi = indicators::rsi_simple(tail, 14).last().copied().unwrap_or(f64::NAN);
-    if rsi.is_nan() { 0.0 } else { ((rsi - 50.0) / 20.0).clamp(-1.5, 1.5) }
+    if rsi.is_nan() {
+        0.0
+    } else {
+        ((rsi - 50.0) / 20.0).clamp(-1.5, 1.5)
+    }
 }
 
 fn calendar_drift(config: &MarketConfig, yesterday: Option<NaiveDate>, day: NaiveDate) -> f64 {
@@ -108,7 +113,11 @@ fn calendar_drift(config: &MarketConfig, yesterday: Option<NaiveDate>, day: Naiv
     };
     // A function of yesterday's calendar only: that is what the features show.
     let weekday = 1.0 - 0.5 * f64::from(yesterday.weekday().num_days_from_monday());
-    let effect = if calendar::is_month_end(yesterday) { 1.0 } else { weekday };
+    let effect = if calendar::is_month_end(yesterday) {
+        1.0
+    } else {
+        weekday
+    };
     config.shortcut * effect
 }
 
@@ -184,7 +193,13 @@ mod tests {
             assert!(prices.volume[i] > 0.0);
         }
         assert_eq!(prices, simulate(&MarketConfig::default()));
-        assert_ne!(prices, simulate(&MarketConfig { seed: 1, ..MarketConfig::default() }));
+        assert_ne!(
+            prices,
+            simulate(&MarketConfig {
+                seed: 1,
+                ..MarketConfig::default()
+            })
+        );
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl Prices {
     /// Keeps the rows with `start <= time < end`, either of which may be absent.
     pub fn clip(&mut self, start: Option<NaiveDateTime>, end: Option<NaiveDateTime>) {
         let first = start.map_or(0, |start| self.times.partition_point(|&t| t < start));
-        let last = end.map_or(self.len(), |end| self.times.partition_point(|&t| t < end)).max(first);
+        let last = end
+            .map_or(self.len(), |end| self.times.partition_point(|&t| t < end))
+            .max(first);
         let cut = |values: &mut Vec<f64>| *values = values[first..last].to_vec();
         self.times = self.times[first..last].to_vec();
         for column in [

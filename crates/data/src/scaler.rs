@@ -55,7 +55,11 @@ impl Scaler {
     /// Appends one scaled row to `out`.
     pub(crate) fn extend_scaled(&self, row: impl Iterator<Item = f32>, out: &mut Vec<f32>) {
         out.extend(row.enumerate().map(|(column, x)| {
-            let x = if x.is_finite() { f64::from(x) } else { self.median[column] };
+            let x = if x.is_finite() {
+                f64::from(x)
+            } else {
+                self.median[column]
+            };
             ((x - self.mean[column]) / self.scale[column]) as f32
         }));
     }
@@ -79,7 +83,12 @@ mod tests {
 
     #[test]
     fn fits_on_the_given_rows_only() {
-        let rows = array![[1.0f32, 5.0, f32::NAN], [3.0, 5.0, 1.0], [5.0, 5.0, 2.0], [1e9, 9.0, 3.0]];
+        let rows = array![
+            [1.0f32, 5.0, f32::NAN],
+            [3.0, 5.0, 1.0],
+            [5.0, 5.0, 2.0],
+            [1e9, 9.0, 3.0]
+        ];
         let scaler = Scaler::fit(rows.view(), &[0, 1, 2]);
         assert_eq!(scaler.mean, [3.0, 5.0, 1.5]);
         assert!((scaler.scale[0] - (8.0f64 / 3.0).sqrt()).abs() < 1e-12);
@@ -92,7 +101,11 @@ mod tests {
 
     #[test]
     fn median_of_even_and_odd() {
-        for (values, expected) in [(vec![3.0, 1.0, 2.0], 2.0), (vec![4.0, 1.0, 3.0, 2.0], 2.5), (vec![7.0], 7.0)] {
+        for (values, expected) in [
+            (vec![3.0, 1.0, 2.0], 2.0),
+            (vec![4.0, 1.0, 3.0, 2.0], 2.5),
+            (vec![7.0], 7.0),
+        ] {
             assert_eq!(median(&mut values.clone()), expected);
         }
     }

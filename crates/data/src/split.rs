@@ -43,9 +43,17 @@ pub(crate) fn assign(windows: &mut [Window], rule: SplitRule, embargo: usize, hi
     for window in windows.iter_mut() {
         let index = times.partition_point(|&t| t < window.time);
         window.split = if index >= test {
-            if index < test + embargo { Split::Embargo } else { Split::Test }
+            if index < test + embargo {
+                Split::Embargo
+            } else {
+                Split::Test
+            }
         } else if index >= validation {
-            if index < validation + embargo { Split::Embargo } else { Split::Validation }
+            if index < validation + embargo {
+                Split::Embargo
+            } else {
+                Split::Validation
+            }
         } else {
             Split::Train
         };
@@ -58,7 +66,11 @@ pub(crate) fn assign(windows: &mut [Window], rule: SplitRule, embargo: usize, hi
 
 /// Puts into the embargo what would reach back into an earlier part of its own symbol.
 fn hold_back(windows: &mut [Window], history: usize) {
-    let subjects = windows.iter().map(|window| window.subject as usize + 1).max().unwrap_or(0);
+    let subjects = windows
+        .iter()
+        .map(|window| window.subject as usize + 1)
+        .max()
+        .unwrap_or(0);
     let mut latest = vec![[None::<usize>; 2]; subjects];
     for window in windows.iter_mut() {
         let latest = &mut latest[window.subject as usize];

@@ -23,7 +23,12 @@ fn finance() -> Value {
 
 /// `null` as NaN.
 fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap_or(f64::NAN)).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap_or(f64::NAN))
+        .collect()
 }
 
 fn close(name: &str, found: &[f64], expected: &[f64], tolerance: f64) {
@@ -40,15 +45,45 @@ fn indicators_agree_with_pandas() {
     for price in ["Close", "Adj Close"] {
         let case = &finance["by_price"][price];
         let series = numbers(&case["close"]);
-        close("sma", &indicators::rolling_mean(&series, 20), &numbers(&case["sma"]), 1e-9);
-        close("rsi_simple", &indicators::rsi_simple(&series, 14), &numbers(&case["rsi_simple"]), 1e-7);
-        close("rsi_wilder", &indicators::rsi_wilder(&series, 14), &numbers(&case["rsi_wilder"]), 1e-7);
+        close(
+            "sma",
+            &indicators::rolling_mean(&series, 20),
+            &numbers(&case["sma"]),
+            1e-9,
+        );
+        close(
+            "rsi_simple",
+            &indicators::rsi_simple(&series, 14),
+            &numbers(&case["rsi_simple"]),
+            1e-7,
+        );
+        close(
+            "rsi_wilder",
+            &indicators::rsi_wilder(&series, 14),
+            &numbers(&case["rsi_wilder"]),
+            1e-7,
+        );
     }
     let edge = &finance["rsi_edge"];
     let series = numbers(&edge["close"]);
-    close("edge", &indicators::rsi_simple(&series, 14), &numbers(&edge["rsi_simple"]), 1e-7);
-    close("edge", &indicators::rsi_wilder(&series, 14), &numbers(&edge["rsi_wilder"]), 1e-7);
-    close("volume", &indicators::rolling_std(&numbers(&finance["volume"]), 20), &numbers(&finance["volume_std"]), 1e-9);
+    close(
+        "edge",
+        &indicators::rsi_simple(&series, 14),
+        &numbers(&edge["rsi_simple"]),
+        1e-7,
+    );
+    close(
+        "edge",
+        &indicators::rsi_wilder(&series, 14),
+        &numbers(&edge["rsi_wilder"]),
+        1e-7,
+    );
+    close(
+        "volume",
+        &indicators::rolling_std(&numbers(&finance["volume"]), 20),
+        &numbers(&finance["volume_std"]),
+        1e-9,
+    );
     assert!(indicators::rsi_wilder(&[1.0, 2.0], 14).iter().all(|x| x.is_nan()));
     assert!(indicators::rolling_mean(&[], 20).is_empty());
 }
@@ -73,7 +108,16 @@ fn features_and_labels_agree_with_pandas() {
         };
         let calendar = [numbers(&finance["day_of_week"]), numbers(&finance["month_end"])];
         let [day, end] = calendar.clone();
-        check(plain, [numbers(&case["sma"]), numbers(&case["rsi_simple"]), numbers(&finance["volume_std"]), day, end]);
+        check(
+            plain,
+            [
+                numbers(&case["sma"]),
+                numbers(&case["rsi_simple"]),
+                numbers(&finance["volume_std"]),
+                day,
+                end,
+            ],
+        );
         let stationary = FinanceFeatures {
             stationary: true,
             rsi: Rsi::Wilder,
@@ -81,10 +125,23 @@ fn features_and_labels_agree_with_pandas() {
         };
         let log_spread = indicators::rolling_std(&numbers(&finance["log_volume"]), 20);
         let [day, end] = calendar;
-        check(stationary, [numbers(&case["close_over_sma_minus_1"]), numbers(&case["rsi_wilder"]), log_spread, day, end]);
+        check(
+            stationary,
+            [
+                numbers(&case["close_over_sma_minus_1"]),
+                numbers(&case["rsi_wilder"]),
+                log_spread,
+                day,
+                end,
+            ],
+        );
 
         let labels = numbers(&case["label_up"]);
-        for window in &plain.unsplit("x", false, std::slice::from_ref(&prices)).unwrap().windows {
+        for window in &plain
+            .unsplit("x", false, std::slice::from_ref(&prices))
+            .unwrap()
+            .windows
+        {
             assert_eq!(f64::from(window.label), labels[window.target], "row {}", window.target);
             assert_eq!(window.start + 30, window.target);
         }
@@ -98,7 +155,10 @@ fn last_trading_day_comes_from_the_exchange_calendar() {
         day: DayEncoding::Cyclic,
         ..FinanceFeatures::default()
     };
-    assert_eq!(features.names()[3..], ["day_sine", "day_cosine", "month_end", "last_trading_day"]);
+    assert_eq!(
+        features.names()[3..],
+        ["day_sine", "day_cosine", "month_end", "last_trading_day"]
+    );
     let prices = simulate(&MarketConfig::default());
     let found = features.compute(&prices);
     // 2020-01-02 is a Thursday: three sevenths of the circle.
@@ -127,7 +187,10 @@ fn parts_are_chronological_with_an_embargo() {
             let ends = |split| {
                 let part = data.part(split);
                 let first = &data.windows[part[0]];
-                (first.start - (features.longest_indicator() - 1), data.windows[part[part.len() - 1]].target)
+                (
+                    first.start - (features.longest_indicator() - 1),
+                    data.windows[part[part.len() - 1]].target,
+                )
             };
             let (train, validation, test) = (ends(Split::Train), ends(Split::Validation), ends(Split::Test));
             assert!(train.1 < validation.0 && validation.1 < test.0, "{lookback} {rsi:?}");
@@ -155,11 +218,20 @@ fn several_symbols_are_cut_at_the_same_times() {
         seed: 7,
         ..MarketConfig::default()
     });
-    let symbols = [simulate(&MarketConfig::default()), Prices { symbol: "B".into(), ..other }];
+    let symbols = [
+        simulate(&MarketConfig::default()),
+        Prices {
+            symbol: "B".into(),
+            ..other
+        },
+    ];
     let data = FinanceFeatures::default().dataset("two", true, &symbols).unwrap();
     for split in Split::PARTS {
         let of = |subject: u32| {
-            let part = data.part(split).into_iter().filter(|&w| data.windows[w].subject == subject);
+            let part = data
+                .part(split)
+                .into_iter()
+                .filter(|&w| data.windows[w].subject == subject);
             part.map(|w| data.windows[w].time).collect::<Vec<_>>()
         };
         assert_eq!(of(0), of(1));
@@ -168,23 +240,54 @@ fn several_symbols_are_cut_at_the_same_times() {
     audit::windows_and_splits(&data, 19).unwrap();
     // A symbol with gaps around the boundaries is held back instead of refused.
     let mut gappy = symbols.clone();
-    let keep = |row: usize| row % 5 != 0;
+    let keep = |row: usize| !row.is_multiple_of(5);
     let second = &mut gappy[1];
-    let pick = |values: &Vec<f64>| values.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, v)| *v).collect::<Vec<_>>();
-    for column in [&mut second.open, &mut second.high, &mut second.low, &mut second.close, &mut second.adjusted, &mut second.volume] {
+    let pick = |values: &Vec<f64>| {
+        values
+            .iter()
+            .enumerate()
+            .filter(|(row, _)| keep(*row))
+            .map(|(_, v)| *v)
+            .collect::<Vec<_>>()
+    };
+    for column in [
+        &mut second.open,
+        &mut second.high,
+        &mut second.low,
+        &mut second.close,
+        &mut second.adjusted,
+        &mut second.volume,
+    ] {
         *column = pick(column);
     }
-    second.times = second.times.iter().enumerate().filter(|(row, _)| keep(*row)).map(|(_, t)| *t).collect();
+    second.times = second
+        .times
+        .iter()
+        .enumerate()
+        .filter(|(row, _)| keep(*row))
+        .map(|(_, t)| *t)
+        .collect();
     let data_with_gaps = FinanceFeatures::default().dataset("gaps", true, &gappy).unwrap();
     audit::windows_and_splits(&data_with_gaps, 19).unwrap();
     assert_eq!(data.subjects, ["SIMULATED", "B"]);
     assert_eq!(data.environments, ["2020", "2021", "2022", "2023"]);
-    assert!(data.windows.iter().all(|w| w.time.date().to_string().starts_with(&data.environments[w.environment as usize])));
+    assert!(data.windows.iter().all(|w| {
+        w.time
+            .date()
+            .to_string()
+            .starts_with(&data.environments[w.environment as usize])
+    }));
     let wilder = FinanceFeatures {
         rsi: Rsi::Wilder,
         ..FinanceFeatures::default()
     };
-    assert_eq!((wilder.first_complete_row(), FinanceFeatures::default().first_complete_row()), (70, 19));
+    assert_eq!(
+        (
+            wilder.first_complete_row(),
+            FinanceFeatures::default().first_complete_row()
+        ),
+        (70, 19)
+    );
     assert_eq!(data.groups[1].role, Role::Spurious);
 }
 
@@ -203,7 +306,10 @@ fn inputs_are_scaled_views() {
 
 fn leak(result: Result<Vec<audit::AuditCheck>, DataError>, expected: &str) {
     let error = result.unwrap_err().to_string();
-    assert!(error.starts_with("leakage audit: ") && error.contains(expected), "{error}");
+    assert!(
+        error.starts_with("leakage audit: ") && error.contains(expected),
+        "{error}"
+    );
 }
 
 #[test]
@@ -220,10 +326,19 @@ fn every_planted_leak_is_caught() {
     };
     leak(changed(&|d| d.windows[3].start += 1), "holds the row that it predicts");
     let first = honest.part(Split::Validation)[0];
-    leak(changed(&|d| d.windows[first - 2].split = Split::Validation), "train and validation overlap");
+    leak(
+        changed(&|d| d.windows[first - 2].split = Split::Validation),
+        "train and validation overlap",
+    );
     let first = honest.part(Split::Test)[0];
-    leak(changed(&|d| d.windows[first - 2].split = Split::Test), "validation and test overlap");
-    leak(changed(&|d| d.windows[first].split = Split::Train), " overlap: the first ");
+    leak(
+        changed(&|d| d.windows[first - 2].split = Split::Test),
+        "validation and test overlap",
+    );
+    leak(
+        changed(&|d| d.windows[first].split = Split::Train),
+        " overlap: the first ",
+    );
     leak(
         changed(&|d| {
             let all: Vec<usize> = (100..d.rows.nrows()).collect();
@@ -238,8 +353,15 @@ fn every_planted_leak_is_caught() {
 fn a_feature_that_looks_ahead_is_caught() {
     let features = FinanceFeatures::default();
     let symbols = market();
-    let check = |compute: &dyn Fn(&Prices) -> Array2<f32>| audit::causal_features(&symbols, &features.names(), compute, Seed::new(0));
-    assert!(check(&|prices| features.compute(prices)).unwrap().detail.starts_with("25 rows"));
+    let check = |compute: &dyn Fn(&Prices) -> Array2<f32>| {
+        audit::causal_features(&symbols, &features.names(), compute, Seed::new(0))
+    };
+    assert!(
+        check(&|prices| features.compute(prices))
+            .unwrap()
+            .detail
+            .starts_with("25 rows")
+    );
     let tomorrow = |prices: &Prices| {
         let mut values = features.compute(prices);
         for row in 0..prices.len() - 1 {
@@ -248,7 +370,10 @@ fn a_feature_that_looks_ahead_is_caught() {
         values
     };
     let error = check(&tomorrow).unwrap_err().to_string();
-    assert!(error.contains("feature `rsi_14` of SIMULATED on ") && error.contains(" uses later rows"), "{error}");
+    assert!(
+        error.contains("feature `rsi_14` of SIMULATED on ") && error.contains(" uses later rows"),
+        "{error}"
+    );
     let whole_mean = |prices: &Prices| {
         let mut values = features.compute(prices);
         let mean = prices.close.iter().sum::<f64>() / prices.len() as f64;
@@ -266,10 +391,17 @@ fn too_little_data_is_a_sentence() {
             lookback,
             ..FinanceFeatures::default()
         };
-        let error = features.dataset("FILE", true, &[market.prefix(rows)]).unwrap_err().to_string();
+        let error = features
+            .dataset("FILE", true, &[market.prefix(rows)])
+            .unwrap_err()
+            .to_string();
         assert_eq!(error, expected);
     };
-    check(10, 30, "FILE: symbol `SIMULATED`: 10 rows are too few, expected at least 50 (lookback 30 plus the indicators' history)");
+    check(
+        10,
+        30,
+        "FILE: symbol `SIMULATED`: 10 rows are too few, expected at least 50 (lookback 30 plus the indicators' history)",
+    );
     check(
         1006,
         2000,
@@ -282,13 +414,23 @@ fn too_little_data_is_a_sentence() {
     );
     let mut huge = market.clone();
     huge.volume[500] = 1e200;
-    let error = FinanceFeatures::default().dataset("FILE", true, &[huge]).unwrap_err().to_string();
-    assert_eq!(error, "FILE: feature `volume_std_20` of symbol `SIMULATED` on 2021-12-27 is inf, expected a finite number");
+    let error = FinanceFeatures::default()
+        .dataset("FILE", true, &[huge])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "FILE: feature `volume_std_20` of symbol `SIMULATED` on 2021-12-27 is inf, expected a finite number"
+    );
     check(1006, 0, "`lookback = 0` cannot be used: expected at least 1 row");
     // The promised number of rows is enough for the split; whether both classes are there is another question.
     let enough = FinanceFeatures::default().dataset("x", true, &[market.prefix(309)]);
     assert!(!matches!(enough, Err(DataError::TooFewRows { .. })));
-    assert!(FinanceFeatures::default().dataset("x", true, &[market.prefix(420)]).is_ok());
+    assert!(
+        FinanceFeatures::default()
+            .dataset("x", true, &[market.prefix(420)])
+            .is_ok()
+    );
 }
 
 #[test]
@@ -297,8 +439,14 @@ fn one_class_is_a_sentence() {
     for (index, price) in prices.adjusted.iter_mut().enumerate() {
         *price = 100.0 + index as f64;
     }
-    let error = FinanceFeatures::default().dataset("FILE", true, &[prices]).unwrap_err().to_string();
-    assert_eq!(error, "FILE: 574 of 574 train labels are positive; expected both classes, the smaller with at least 6");
+    let error = FinanceFeatures::default()
+        .dataset("FILE", true, &[prices])
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "FILE: 574 of 574 train labels are positive; expected both classes, the smaller with at least 6"
+    );
 }
 
 proptest::proptest! {

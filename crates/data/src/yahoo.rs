@@ -62,14 +62,28 @@ pub fn download(request: &YahooRequest) -> Vec<Download> {
         .build();
     match client {
         Ok(client) => download_with(request, &client),
-        Err(error) => request.symbols.iter().map(|symbol| Err(failed(symbol, &reason(&error)))).collect(),
+        Err(error) => request
+            .symbols
+            .iter()
+            .map(|symbol| Err(failed(symbol, &reason(&error))))
+            .collect(),
     }
 }
 
 fn download_with(request: &YahooRequest, client: &reqwest::Client) -> Vec<Download> {
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
-        Err(error) => return request.symbols.iter().map(|symbol| Err(failed(symbol, &error))).collect(),
+        Err(error) => {
+            return request
+                .symbols
+                .iter()
+                .map(|symbol| Err(failed(symbol, &error)))
+                .collect();
+        }
     };
     runtime.block_on(async {
         let mut answers: Vec<Option<Download>> = request.symbols.iter().map(|_| None).collect();
@@ -90,7 +104,9 @@ fn download_with(request: &YahooRequest, client: &reqwest::Client) -> Vec<Downlo
         }
         let unanswered = |symbol: &String| Err(failed(symbol, &"the download task stopped"));
         let pairs = answers.into_iter().zip(&request.symbols);
-        pairs.map(|(answer, symbol)| answer.unwrap_or_else(|| unanswered(symbol))).collect()
+        pairs
+            .map(|(answer, symbol)| answer.unwrap_or_else(|| unanswered(symbol)))
+            .collect()
     })
 }
 
@@ -114,7 +130,11 @@ async fn one(request: &YahooRequest, client: reqwest::Client, symbol: &str) -> D
         Err(error) => match age {
             None => Err(error),
             Some(age) => {
-                let notice = format!("{error}; used {} instead, {:.1} days old", path.display(), age.as_secs_f64() / 86400.0);
+                let notice = format!(
+                    "{error}; used {} instead, {:.1} days old",
+                    path.display(),
+                    age.as_secs_f64() / 86400.0
+                );
                 Ok((cached(&path, symbol)?, vec![notice]))
             }
         },
@@ -123,7 +143,9 @@ async fn one(request: &YahooRequest, client: reqwest::Client, symbol: &str) -> D
 
 fn cached(path: &Path, symbol: &str) -> Result<Prices, DataError> {
     let (mut prices, _) = parquet_prices::read_parquet(path)?;
-    let mut prices = prices.pop().ok_or_else(|| failed(symbol, &"the cached file holds no prices"))?;
+    let mut prices = prices
+        .pop()
+        .ok_or_else(|| failed(symbol, &"the cached file holds no prices"))?;
     prices.symbol = symbol.into();
     Ok(prices)
 }
@@ -135,7 +157,9 @@ async fn fetch(request: &YahooRequest, connector: &YahooConnector, symbol: &str)
         OffsetDateTime::from_unix_timestamp(seconds).map_err(|error| failed(symbol, &error))
     };
     let (start, end) = (at(request.start)?, at(request.end)?);
-    let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let clock = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let mut jitter = Seed::new(clock.as_nanos() as u64).child(symbol).rng();
     let (mut spent, mut pause) = (0, request.pause);
     loop {
@@ -161,7 +185,11 @@ async fn fetch(request: &YahooRequest, connector: &YahooConnector, symbol: &str)
 fn prices(symbol: &str, response: &yahoo_finance_api::YResponse) -> Download {
     let quotes = response.quotes().map_err(|error| explain(symbol, &error))?;
     let offset = response.metadata().map_err(|error| explain(symbol, &error))?.gmtoffset;
-    let sent = response.chart.result.as_ref().and_then(|blocks| blocks.first()?.timestamp.as_ref().map(Vec::len));
+    let sent = response
+        .chart
+        .result
+        .as_ref()
+        .and_then(|blocks| blocks.first()?.timestamp.as_ref().map(Vec::len));
     let mut prices = Prices {
         symbol: symbol.into(),
         ..Prices::default()
@@ -192,7 +220,8 @@ fn prices(symbol: &str, response: &yahoo_finance_api::YResponse) -> Download {
         return Err(failed(symbol, &"Yahoo sent no complete rows for these dates"));
     }
     let dropped = sent.unwrap_or(0).saturating_sub(prices.len());
-    let notice = (dropped > 0).then(|| format!("symbol `{symbol}`: {dropped} incomplete or repeated rows from Yahoo were left out"));
+    let notice = (dropped > 0)
+        .then(|| format!("symbol `{symbol}`: {dropped} incomplete or repeated rows from Yahoo were left out"));
     Ok((prices, notice.into_iter().collect()))
 }
 
@@ -200,9 +229,17 @@ fn cache_path(request: &YahooRequest, symbol: &str) -> PathBuf {
     // `^GSPC` and `BRK-B` stay readable; nothing else can name a path.
     let name: String = symbol
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "^-=".contains(c) { c.to_string() } else { format!("%{:x}", c as u32) })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "^-=".contains(c) {
+                c.to_string()
+            } else {
+                format!("%{:x}", c as u32)
+            }
+        })
         .collect();
-    request.cache.join(format!("{name}_{}_{}.parquet", request.start, request.end))
+    request
+        .cache
+        .join(format!("{name}_{}_{}.parquet", request.start, request.end))
 }
 
 fn age(path: &Path) -> Option<Duration> {
@@ -227,12 +264,18 @@ fn explain(symbol: &str, error: &YahooError) -> DataError {
             "Yahoo does not know it (404); expected a symbol as Yahoo spells it".into()
         }
         YahooError::NoResult | YahooError::NoQuotes => "Yahoo has no prices for these dates".into(),
-        YahooError::TooManyRequests(_) => format!("Yahoo limits the rate of requests (429), also after {REQUESTS} requests; try again later"),
-        YahooError::ServerError(_) => format!("Yahoo's server failed (5xx), also after {REQUESTS} requests; try again later"),
+        YahooError::TooManyRequests(_) => {
+            format!("Yahoo limits the rate of requests (429), also after {REQUESTS} requests; try again later")
+        }
+        YahooError::ServerError(_) => {
+            format!("Yahoo's server failed (5xx), also after {REQUESTS} requests; try again later")
+        }
         YahooError::HtmlResponse => "Yahoo sent a web page instead of data; try again later".into(),
         YahooError::EmptyResponse => "Yahoo sent an empty answer; try again later".into(),
         YahooError::ConnectionFailed(error) => format!("no connection to Yahoo: {}", reason(error)),
-        YahooError::DeserializeFailed(error) => format!("Yahoo's answer is not in its chart format: {error}"),
+        YahooError::DeserializeFailed(error) => {
+            format!("Yahoo's answer is not in its chart format: {error}")
+        }
         other => other.to_string(),
     };
     failed(symbol, &text)

@@ -1,11 +1,6 @@
 //! `bench`: our training beside the PyTorch peer's, in one go.
 
-use std::{
-    path::Path,
-    process::Command,
-    sync::atomic::AtomicBool,
-    time::Instant,
-};
+use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant};
 
 use burn::tensor::Device;
 use chrono::NaiveDateTime;
@@ -29,15 +24,24 @@ const EPOCHS: usize = 10;
 const REPEATS: usize = 3;
 
 /// Runs the named workloads, and the peer where a Python with torch is given. Returns one JSON document.
-pub fn bench(workloads: &[String], peer: Option<&Path>, device: &Device, threads: usize) -> Result<Value, ExperimentError> {
+pub fn bench(
+    workloads: &[String],
+    peer: Option<&Path>,
+    device: &Device,
+    threads: usize,
+) -> Result<Value, ExperimentError> {
     let mut results = Vec::new();
     for workload in workloads {
         if workload != "finance" {
-            return Err(ExperimentError::Input(format!("unknown workload `{workload}`; expected one of: finance")));
+            return Err(ExperimentError::Input(format!(
+                "unknown workload `{workload}`; expected one of: finance"
+            )));
         }
         let ours = finance(device, threads)?;
         let theirs = peer.map(|python| run_peer(python, threads)).transpose()?;
-        let ratio = theirs.as_ref().and_then(|peer| Some(peer["median_seconds"].as_f64()? / ours["median_seconds"].as_f64()?));
+        let ratio = theirs
+            .as_ref()
+            .and_then(|peer| Some(peer["median_seconds"].as_f64()? / ours["median_seconds"].as_f64()?));
         results.push(json!({"workload": workload, "ours": ours, "peer": theirs, "peer_over_ours": ratio}));
     }
     Ok(json!({"schema_version": 1, "threads": threads, "results": results}))
@@ -127,11 +131,20 @@ fn finance(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
 fn peak_memory() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kilobytes| kilobytes / 1024.0)
+    line.split_whitespace()
+        .nth(1)?
+        .parse::<f64>()
+        .ok()
+        .map(|kilobytes| kilobytes / 1024.0)
 }
 
 fn run_peer(python: &Path, threads: usize) -> Result<Value, ExperimentError> {
-    let failed = |reason: String| ExperimentError::Input(format!("--peer {}: {reason}; expected a Python with torch", python.display()));
+    let failed = |reason: String| {
+        ExperimentError::Input(format!(
+            "--peer {}: {reason}; expected a Python with torch",
+            python.display()
+        ))
+    };
     let arguments = [
         ("--rows", ROWS),
         ("--sequence", SEQUENCE),
@@ -148,7 +161,9 @@ fn run_peer(python: &Path, threads: usize) -> Result<Value, ExperimentError> {
     let output = command.output().map_err(|error| failed(error.to_string()))?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(reason.lines().last().unwrap_or("it failed without a word").to_string()));
+        return Err(failed(
+            reason.lines().last().unwrap_or("it failed without a word").to_string(),
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(text.trim()).map_err(|error| failed(format!("its answer is no JSON: {error}")))
@@ -156,13 +171,20 @@ fn run_peer(python: &Path, threads: usize) -> Result<Value, ExperimentError> {
 
 /// The document as a table.
 pub fn table(document: &Value) -> String {
-    let mut text = format!("{:<10} {:<13} {:>9} {:>12} {:>12} {:>10}\n", "workload", "framework", "seconds", "rows/s", "peak MB", "loss");
+    let mut text = format!(
+        "{:<10} {:<13} {:>9} {:>12} {:>12} {:>10}\n",
+        "workload", "framework", "seconds", "rows/s", "peak MB", "loss"
+    );
     for result in document["results"].as_array().into_iter().flatten() {
         for side in [&result["ours"], &result["peer"]] {
             if side.is_null() {
                 continue;
             }
-            let number = |key: &str, digits: usize| side[key].as_f64().map_or_else(|| "–".into(), |value| format!("{value:.digits$}"));
+            let number = |key: &str, digits: usize| {
+                side[key]
+                    .as_f64()
+                    .map_or_else(|| "–".into(), |value| format!("{value:.digits$}"))
+            };
             text += &format!(
                 "{:<10} {:<13} {:>9} {:>12} {:>12} {:>10}\n",
                 result["workload"].as_str().unwrap_or_default(),

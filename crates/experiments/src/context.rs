@@ -52,7 +52,11 @@ impl Context<'_> {
 
     /// Fails once Ctrl-C was pressed.
     pub fn go_on(&self) -> Result<(), ExperimentError> {
-        if CANCEL.load(Ordering::Relaxed) { Err(ExperimentError::Interrupted) } else { Ok(()) }
+        if CANCEL.load(Ordering::Relaxed) {
+            Err(ExperimentError::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 
     /// A bar with the time that is left, on stderr; hidden when quiet or not on a terminal.

@@ -29,7 +29,11 @@ impl Environment {
     /// Asks the system.
     pub(crate) fn read(threads: usize) -> Self {
         let git = |arguments: &[&str]| {
-            let output = Command::new("git").args(arguments).output().ok().filter(|output| output.status.success())?;
+            let output = Command::new("git")
+                .args(arguments)
+                .output()
+                .ok()
+                .filter(|output| output.status.success())?;
             Some(String::from_utf8_lossy(&output.stdout).trim().to_string())
         };
         Self {
@@ -40,7 +44,9 @@ impl Environment {
             threads,
             cores: std::thread::available_parallelism().map_or(1, Into::into),
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
-            host: std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_string()),
+            host: std::fs::read_to_string("/proc/sys/kernel/hostname")
+                .ok()
+                .map(|name| name.trim().to_string()),
         }
     }
 }

@@ -9,7 +9,10 @@ use std::{
 
 use burn::tensor::Device;
 use disentangle_analysis::over_seeds;
-use disentangle_report::{Block, Cell, MetricRow, Report, ReportError, RunDir, Section, State, Table, Tone, Verdict, page, read_json, save_figures, write_metrics};
+use disentangle_report::{
+    Block, Cell, MetricRow, Report, ReportError, RunDir, Section, State, Table, Tone, Verdict, page, read_json,
+    save_figures, write_metrics,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Backend, Context, ExperimentError, environment, settings};
@@ -108,11 +111,18 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
     if let Some(path) = &options.resume {
         let status = RunDir::read_status(path)?;
         if status.experiment != E::NAME {
-            let reason = format!("{}: is a run of `{}`, not of `{}`", path.display(), status.experiment, E::NAME);
+            let reason = format!(
+                "{}: is a run of `{}`, not of `{}`",
+                path.display(),
+                status.experiment,
+                E::NAME
+            );
             return Err(ExperimentError::Input(reason));
         }
         if !options.sets.is_empty() || options.config.is_some() || options.fast {
-            return Err(ExperimentError::Input("`--resume` takes its settings from the run; expected no --set, --config or --fast".into()));
+            return Err(ExperimentError::Input(
+                "`--resume` takes its settings from the run; expected no --set, --config or --fast".into(),
+            ));
         }
         config = settings::resolve(&config, Some(&path.join("config.toml")), &[])?;
         let started: Started = read_json(path, "environment.json")?;
@@ -125,7 +135,10 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
     }
     let last = options.seed.checked_add((options.seeds as u64).saturating_sub(1));
     if options.seeds == 0 || options.seeds > MOST_SEEDS || last.is_none() {
-        let reason = format!("`--seed {} --seeds {}` cannot be used: expected 1 to {MOST_SEEDS} seeds", options.seed, options.seeds);
+        let reason = format!(
+            "`--seed {} --seeds {}` cannot be used: expected 1 to {MOST_SEEDS} seeds",
+            options.seed, options.seeds
+        );
         return Err(ExperimentError::Input(reason));
     }
     let device = options.backend.open()?;
@@ -148,7 +161,13 @@ fn open_run<E: Experiment>(options: &Options, config: &E::Config, input: &E::Inp
     let resolved = serde_json::to_string(config).map_err(|error| ExperimentError::Failed(error.to_string()))?;
     let input_hash = E::input_hash(input);
     let hash = blake3::hash(format!("{resolved}\n{input_hash}").as_bytes()).to_hex();
-    let run = RunDir::create(Path::new("runs"), options.out.as_deref(), E::NAME, options.seed, &hash[..12])?;
+    let run = RunDir::create(
+        Path::new("runs"),
+        options.out.as_deref(),
+        E::NAME,
+        options.seed,
+        &hash[..12],
+    )?;
     let text = toml::to_string(config).map_err(|error| ExperimentError::Failed(error.to_string()))?;
     run.write("config.toml", text.as_bytes())?;
     let started = Started {
@@ -163,9 +182,16 @@ fn open_run<E: Experiment>(options: &Options, config: &E::Config, input: &E::Inp
 }
 
 /// Notes in the folder how the work ended.
-fn finish<E: Experiment>(mut run: RunDir, work: impl FnOnce(&RunDir) -> Result<Finished, ExperimentError>) -> Result<Finished, ExperimentError> {
+fn finish<E: Experiment>(
+    mut run: RunDir,
+    work: impl FnOnce(&RunDir) -> Result<Finished, ExperimentError>,
+) -> Result<Finished, ExperimentError> {
     let worked = catch_unwind(AssertUnwindSafe(|| work(&run)));
-    match worked.unwrap_or_else(|_| Err(ExperimentError::Failed("a bug in this program stopped the run; what it said stands above".into()))) {
+    match worked.unwrap_or_else(|_| {
+        Err(ExperimentError::Failed(
+            "a bug in this program stopped the run; what it said stands above".into(),
+        ))
+    }) {
         Ok(finished) => {
             run.remove("checkpoint")?;
             run.set(State::Done, None)?;
@@ -173,7 +199,11 @@ fn finish<E: Experiment>(mut run: RunDir, work: impl FnOnce(&RunDir) -> Result<F
         }
         Err(ExperimentError::Interrupted) => {
             keep_first(run.set(State::Interrupted, None));
-            eprintln!("interrupted; go on with: experiment {} --resume {}", E::NAME, run.path().display());
+            eprintln!(
+                "interrupted; go on with: experiment {} --resume {}",
+                E::NAME,
+                run.path().display()
+            );
             Err(ExperimentError::Interrupted)
         }
         Err(error) => {
@@ -232,14 +262,19 @@ fn run_seeds<E: Experiment>(
 }
 
 /// `metrics.json`, `metrics.parquet`, figures and the report of one outcome.
-pub fn write_outcome(run: &RunDir, prefix: &str, outcome: &(impl Serialize + Render)) -> Result<Finished, ExperimentError> {
+pub fn write_outcome(
+    run: &RunDir,
+    prefix: &str,
+    outcome: &(impl Serialize + Render),
+) -> Result<Finished, ExperimentError> {
     let folder = run.path().join(prefix);
     let report = outcome.report();
     save_figures(&report, &folder.join("figures"))?;
     run.write(&format!("{prefix}report.html"), page(&report).as_bytes())?;
     write_metrics(&folder, &outcome.rows())?;
     let path = run.write_json(&format!("{prefix}metrics.json"), outcome)?;
-    let json = std::fs::read_to_string(&path).map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
+    let json = std::fs::read_to_string(&path)
+        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
     Ok(Finished {
         path: run.path().into(),
         json,
@@ -288,7 +323,12 @@ impl Aggregate {
         let mut order = Vec::new();
         let mut values: BTreeMap<String, (AggregateRow, Vec<Option<f64>>)> = BTreeMap::new();
         for row in outcomes.iter().flat_map(Render::rows) {
-            let name = [row.model.clone(), row.split.clone(), row.group.clone(), row.site.clone()];
+            let name = [
+                row.model.clone(),
+                row.split.clone(),
+                row.group.clone(),
+                row.site.clone(),
+            ];
             let key = format!("{name:?} {} {:?} {:?}", row.metric, row.environment, row.params);
             if !values.contains_key(&key) {
                 order.push(key.clone());
@@ -357,7 +397,12 @@ impl Render for Aggregate {
             tone: Tone::Neutral,
         });
         let rows = self.metrics.iter().filter(|row| row.params.is_none()).map(|row| {
-            let mut cells: Vec<Cell> = row.name.iter().take(3).map(|part| part.clone().unwrap_or_default().into()).collect();
+            let mut cells: Vec<Cell> = row
+                .name
+                .iter()
+                .take(3)
+                .map(|part| part.clone().unwrap_or_default().into())
+                .collect();
             cells.push(row.metric.clone().into());
             cells.push(Cell::Number {
                 value: row.estimate.value,
@@ -368,7 +413,9 @@ impl Render for Aggregate {
         });
         let table = Table {
             caption: "Mean over seeds with Student's t interval; each seed's own report lies in seeds/".into(),
-            columns: ["model", "split", "group", "metric", "mean [95 %]", "seeds"].map(Into::into).into(),
+            columns: ["model", "split", "group", "metric", "mean [95 %]", "seeds"]
+                .map(Into::into)
+                .into(),
             rows: rows.collect(),
         };
         Report {
@@ -387,9 +434,17 @@ impl Render for Aggregate {
 
     fn summary(&self) -> String {
         let mut text = format!("{} over {} seeds\n", self.experiment, self.seeds.len());
-        for row in self.metrics.iter().filter(|row| row.params.is_none() && ["roc_auc", "accuracy"].contains(&row.metric.as_str())) {
+        for row in self
+            .metrics
+            .iter()
+            .filter(|row| row.params.is_none() && ["roc_auc", "accuracy"].contains(&row.metric.as_str()))
+        {
             let name: Vec<&str> = row.name.iter().flatten().map(String::as_str).collect();
-            text += &format!("  {:<40} {}\n", format!("{} {}", name.join(" "), row.metric), row.estimate.show(3));
+            text += &format!(
+                "  {:<40} {}\n",
+                format!("{} {}", name.join(" "), row.metric),
+                row.estimate.show(3)
+            );
         }
         for (verdict, count) in &self.first_verdicts {
             text += &format!("{count} of {} seeds: {verdict}\n", self.seeds.len());

@@ -38,4 +38,6 @@ pub mod settings;
 pub use backend::Backend;
 pub use context::{CANCEL, Context};
 pub use error::ExperimentError;
-pub use experiment::{Aggregate, AggregateRow, Experiment, Finished, Options, Render, execute, metric_row, write_outcome};
+pub use experiment::{
+    Aggregate, AggregateRow, Experiment, Finished, Options, Render, execute, metric_row, write_outcome,
+};

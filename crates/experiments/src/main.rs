@@ -157,23 +157,47 @@ fn run(command: Command) -> Result<(), ExperimentError> {
     match command {
         Command::Experiment(arguments) => experiment(&arguments),
         Command::List => show(&commands::list(&Backend::Flex.open()?)?),
-        Command::Predict { run, data, out, machine } => {
+        Command::Predict {
+            run,
+            data,
+            out,
+            machine,
+        } => {
             let device = machine.backend.open()?;
-            show(&commands::predict(&run, &data, out.as_deref(), &device, machine.threads())?)
+            show(&commands::predict(
+                &run,
+                &data,
+                out.as_deref(),
+                &device,
+                machine.threads(),
+            )?)
         }
         Command::Compare { runs, json } => show(&commands::compare(&runs, json)?),
         Command::Report { run } => show(&format!("{}\n", commands::rerender(&run)?.display())),
         Command::Dataset { command } => show(&commands::dataset(&command)?),
-        Command::Bench { workloads, peer, json, machine } => {
+        Command::Bench {
+            workloads,
+            peer,
+            json,
+            machine,
+        } => {
             let document = bench::bench(&workloads, peer.as_deref(), &machine.backend.open()?, machine.threads())?;
-            show(&if json { format!("{document:#}\n") } else { bench::table(&document) })
+            show(&if json {
+                format!("{document:#}\n")
+            } else {
+                bench::table(&document)
+            })
         }
     }
 }
 
 fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
     if arguments.name != Finance::NAME {
-        return Err(ExperimentError::Input(format!("unknown experiment `{}`; expected one of: {}", arguments.name, Finance::NAME)));
+        return Err(ExperimentError::Input(format!(
+            "unknown experiment `{}`; expected one of: {}",
+            arguments.name,
+            Finance::NAME
+        )));
     }
     let threads = arguments.machine.threads();
     // Analyses that use rayon stay within the same number of threads.
@@ -196,14 +220,20 @@ fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
     if arguments.json {
         return show(&finished.json);
     }
-    show(&format!("{}\nreport: {}\n", finished.summary, finished.path.join("report.html").display()))
+    show(&format!(
+        "{}\nreport: {}\n",
+        finished.summary,
+        finished.path.join("report.html").display()
+    ))
 }
 
 /// Prints; a reader that has gone away is no error.
 fn show(text: &str) -> Result<(), ExperimentError> {
     use std::io::Write as _;
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(ExperimentError::Failed(format!("stdout: {error}"))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(ExperimentError::Failed(format!("stdout: {error}")))
+        }
         _ => Ok(()),
     }
 }

@@ -8,7 +8,11 @@ use serde_json::{Map, Value};
 use crate::ExperimentError;
 
 /// The configuration: `start`, then the file's keys, then each `key=value`.
-pub fn resolve<C: Serialize + DeserializeOwned>(start: &C, file: Option<&Path>, sets: &[String]) -> Result<C, ExperimentError> {
+pub fn resolve<C: Serialize + DeserializeOwned>(
+    start: &C,
+    file: Option<&Path>,
+    sets: &[String],
+) -> Result<C, ExperimentError> {
     let mut config = object(start)?;
     let known = config.clone();
     let mut put = |place: &str, key: &str, value: Value| -> Result<(), ExperimentError> {
@@ -39,13 +43,16 @@ fn object(config: &impl Serialize) -> Result<Map<String, Value>, ExperimentError
 }
 
 fn from_object<C: DeserializeOwned>(config: Map<String, Value>) -> Result<C, ExperimentError> {
-    serde_json::from_value(Value::Object(config)).map_err(|error| ExperimentError::Input(format!("configuration: {error}")))
+    serde_json::from_value(Value::Object(config))
+        .map_err(|error| ExperimentError::Input(format!("configuration: {error}")))
 }
 
 fn read(path: &Path) -> Result<Vec<(String, Value)>, ExperimentError> {
     let error = |reason: String| ExperimentError::Input(format!("{}: {reason}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| error(format!("cannot be read: {e}")))?;
-    let table: toml::Table = text.parse().map_err(|e: toml::de::Error| error(e.to_string().trim_end().replace('\n', " ")))?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| error(e.to_string().trim_end().replace('\n', " ")))?;
     let pairs = table.into_iter().map(|(key, value)| {
         let value = match value {
             toml::Value::Datetime(date) => Value::String(date.to_string()),
@@ -61,17 +68,32 @@ fn parse(default: Option<&Value>, text: &str) -> Value {
     let string = || Value::String(text.into());
     match default {
         Some(Value::Bool(_)) => text.parse().map_or_else(|_| string(), Value::Bool),
-        Some(Value::Number(_)) => serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| string(), Value::Number),
-        Some(Value::Array(_)) => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(Value::from).collect(),
+        Some(Value::Number(_)) => {
+            serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| string(), Value::Number)
+        }
+        Some(Value::Array(_)) => text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(Value::from)
+            .collect(),
         _ => string(),
     }
 }
 
 /// Tries the one key alone, so that the message can name it.
-fn check<C: DeserializeOwned>(place: &str, known: &Map<String, Value>, key: &str, value: &Value) -> Result<(), ExperimentError> {
+fn check<C: DeserializeOwned>(
+    place: &str,
+    known: &Map<String, Value>,
+    key: &str,
+    value: &Value,
+) -> Result<(), ExperimentError> {
     let Some(default) = known.get(key) else {
         let keys: Vec<&str> = known.keys().map(String::as_str).collect();
-        return Err(ExperimentError::Input(format!("{place}unknown key `{key}`; expected one of: {}", keys.join(", "))));
+        return Err(ExperimentError::Input(format!(
+            "{place}unknown key `{key}`; expected one of: {}",
+            keys.join(", ")
+        )));
     };
     let mut tried = known.clone();
     tried.insert(key.into(), value.clone());
@@ -136,7 +158,16 @@ mod tests {
 
     #[test]
     fn values_take_the_type_of_their_key() {
-        let config = with(&["epochs=3", "rate=1", "symbols=SPY,QQQ", "fast=true", "path=12", "start=2020-01-02", "mode=two"]).unwrap();
+        let config = with(&[
+            "epochs=3",
+            "rate=1",
+            "symbols=SPY,QQQ",
+            "fast=true",
+            "path=12",
+            "start=2020-01-02",
+            "mode=two",
+        ])
+        .unwrap();
         let expected = Config {
             epochs: 3,
             rate: 1.0,
@@ -152,9 +183,18 @@ mod tests {
     #[test]
     fn bad_settings_name_the_key() {
         let check = |set: &str, expected: &str| assert_eq!(with(&[set]).unwrap_err(), expected);
-        check("epoch=3", "unknown key `epoch`; expected one of: epochs, fast, mode, path, rate, start, symbols");
-        check("epochs=x", "`epochs = x` cannot be used: expected a whole number, zero or more");
-        check("epochs=-1", "`epochs = -1` cannot be used: expected a whole number, zero or more");
+        check(
+            "epoch=3",
+            "unknown key `epoch`; expected one of: epochs, fast, mode, path, rate, start, symbols",
+        );
+        check(
+            "epochs=x",
+            "`epochs = x` cannot be used: expected a whole number, zero or more",
+        );
+        check(
+            "epochs=-1",
+            "`epochs = -1` cannot be used: expected a whole number, zero or more",
+        );
         check("rate=fast", "`rate = fast` cannot be used: expected a number");
         check("fast=1", "`fast = 1` cannot be used: expected true or false");
         check("mode=three", "`mode = three` cannot be used: expected `one` or `two`");
@@ -175,10 +215,20 @@ mod tests {
         let config = read("epochs = 4\nrate = 2\nstart = 2021-03-04\n", &["epochs=5".into()]).unwrap();
         assert_eq!((config.epochs, config.rate), (5, 2.0));
         assert_eq!(config.start, chrono::NaiveDate::from_ymd_opt(2021, 3, 4));
-        assert!(read("epoks = 4", &[]).unwrap_err().starts_with("FILE: unknown key `epoks`"));
-        assert!(read("epochs = \"x\"", &[]).unwrap_err().starts_with("FILE: `epochs = x` cannot be used"));
+        assert!(
+            read("epoks = 4", &[])
+                .unwrap_err()
+                .starts_with("FILE: unknown key `epoks`")
+        );
+        assert!(
+            read("epochs = \"x\"", &[])
+                .unwrap_err()
+                .starts_with("FILE: `epochs = x` cannot be used")
+        );
         assert!(read("epochs = = 4", &[]).unwrap_err().starts_with("FILE: "));
-        let absent = resolve(&start(), Some(Path::new("/none.toml")), &[]).unwrap_err().to_string();
+        let absent = resolve(&start(), Some(Path::new("/none.toml")), &[])
+            .unwrap_err()
+            .to_string();
         assert!(absent.starts_with("/none.toml: cannot be read"), "{absent}");
     }
 }

@@ -30,7 +30,11 @@ pub trait Classifier {
     /// If the input is not `[row, position, feature]` of [`Classifier::input_shape`]: a shorter one would broadcast silently.
     fn forward(&self, input: &Input, tap: &mut Tap) -> Tensor<1> {
         let [_, positions, features] = input.x.dims();
-        assert_eq!([positions, features], self.input_shape(), "positions and features of the input are not the model's");
+        assert_eq!(
+            [positions, features],
+            self.input_shape(),
+            "positions and features of the input are not the model's"
+        );
         tap.begin(input.x.dims()[0]);
         self.pass(input, &mut Pass { tap, dropout: None })
     }
@@ -110,7 +114,10 @@ pub(crate) const MICRO_BATCH: usize = 64;
 pub(crate) fn input(x: ArrayView3<f32>, device: &Device) -> Input {
     let (rows, positions, features) = x.dim();
     let values: Vec<f32> = x.iter().copied().collect();
-    Input::new(Tensor::from_data(TensorData::new(values, [rows, positions, features]), device))
+    Input::new(Tensor::from_data(
+        TensorData::new(values, [rows, positions, features]),
+        device,
+    ))
 }
 
 /// Device values to the host; f32 whatever the backend computes in.

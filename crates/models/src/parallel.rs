@@ -44,7 +44,11 @@ pub fn map<J: Sync, R: Send>(threads: usize, jobs: &[J], work: impl Fn(&J) -> R 
 
 /// Makes rayon calls on this thread run on this thread. Only for threads that live in no pool yet.
 pub(crate) fn own_pool() -> Option<rayon::ThreadPool> {
-    rayon::ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok()
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(1)
+        .use_current_thread()
+        .build()
+        .ok()
 }
 
 #[cfg(test)]

@@ -72,7 +72,9 @@ pub(crate) fn flat_gradients(model: &Model, gradients: &mut Gradients) -> Vec<f3
             let value = param.val();
             match value.grad_remove(self.gradients) {
                 Some(gradient) => self.flat.extend(to_vec(gradient)),
-                None => self.flat.resize(self.flat.len() + value.dims().iter().product::<usize>(), 0.0),
+                None => self
+                    .flat
+                    .resize(self.flat.len() + value.dims().iter().product::<usize>(), 0.0),
             }
         }
     }
@@ -129,5 +131,7 @@ pub(crate) fn names(model: &Model) -> Vec<Named> {
 
 /// `values` of shape `[rows, columns]` as `[columns, rows]`.
 pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    (0..columns).flat_map(|c| (0..rows).map(move |r| values[r * columns + c])).collect()
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| values[r * columns + c]))
+        .collect()
 }

@@ -17,14 +17,19 @@ impl<'a> SiteName<'a> {
 
     /// A site of layer `layer`, for example `layers.0.attn.out`.
     pub fn layer(layer: usize, part: &'a str) -> Self {
-        Self { layer: Some(layer), part }
+        Self {
+            layer: Some(layer),
+            part,
+        }
     }
 
     /// FNV-1a of the name's parts.
     pub(crate) fn hash(&self) -> u64 {
         let layer = self.layer.map_or(u64::MAX, |layer| layer as u64).to_le_bytes();
         let bytes = layer.iter().chain(self.part.as_bytes());
-        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+        bytes.fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
     }
 
     /// Whether `name` is this site's name; no allocation.
@@ -32,7 +37,9 @@ impl<'a> SiteName<'a> {
         match self.layer {
             None => name == self.part,
             Some(layer) => {
-                let rest = name.strip_prefix("layers.").and_then(|rest| rest.strip_suffix(self.part));
+                let rest = name
+                    .strip_prefix("layers.")
+                    .and_then(|rest| rest.strip_suffix(self.part));
                 let number = rest.and_then(|rest| rest.strip_suffix('.'));
                 number.is_some_and(|number| number.parse() == Ok(layer))
             }

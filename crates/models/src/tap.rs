@@ -14,7 +14,7 @@ type Edit<'a> = Box<dyn FnMut(Tensor<4>) -> Tensor<4> + Send + 'a>;
 enum Action<'a> {
     Record(Vec<Tensor<4>>),
     Edit(Edit<'a>),
-    Patch(Tensor<4>),
+    Patch(Box<Tensor<4>>),
     Gradient(Vec<Tensor<4>>),
 }
 
@@ -74,7 +74,7 @@ impl<'a> Tap<'a> {
 
     /// Replaces the activation of `site` by that of another run: `donor` holds all rows that will pass.
     pub fn patch(self, site: &str, donor: Tensor<4>) -> Result<Self, ModelError> {
-        self.request(site, Action::Patch(donor))
+        self.request(site, Action::Patch(Box::new(donor)))
     }
 
     /// Makes the gradient at `site` available after the backward pass, by a zero leaf added there.
@@ -86,7 +86,9 @@ impl<'a> Tap<'a> {
         let (site, head) = match asked.split_once('[') {
             None => (asked, None),
             Some((site, index)) => {
-                let head = index.strip_prefix("head=").and_then(|index| index.strip_suffix(']')?.parse().ok());
+                let head = index
+                    .strip_prefix("head=")
+                    .and_then(|index| index.strip_suffix(']')?.parse().ok());
                 let head = head.ok_or_else(|| ModelError::Tap {
                     site: asked.into(),
                     reason: "expected `SITE` or `SITE[head=N]`".into(),
@@ -162,7 +164,9 @@ impl<'a> Tap<'a> {
                 && donor.dims()[0] != self.rows.end
             {
                 let (had, passed) = (donor.dims()[0], self.rows.end);
-                return Err(error(format!("the donor has {had} rows, but {passed} rows passed: they cannot be the same rows")));
+                return Err(error(format!(
+                    "the donor has {had} rows, but {passed} rows passed: they cannot be the same rows"
+                )));
             }
             match request.action {
                 Action::Record(parts) => run.records.push((request.asked, Tensor::cat(parts, 0))),
@@ -214,7 +218,10 @@ impl Request<'_> {
                 let [total, rest @ ..] = donor.dims();
                 let [n, own @ ..] = x.dims();
                 if rest != own || rows.end > total {
-                    self.problem = Some(format!("the donor is {:?}, needed are rows {rows:?} of [_, {own:?}]", donor.dims()));
+                    self.problem = Some(format!(
+                        "the donor is {:?}, needed are rows {rows:?} of [_, {own:?}]",
+                        donor.dims()
+                    ));
                     return x;
                 }
                 let patched = donor.clone().narrow(0, rows.start, n).to_device(&x.device());
@@ -225,7 +232,11 @@ impl Request<'_> {
 
     fn replace(&mut self, x: Tensor<4>, edited: Tensor<4>) -> Tensor<4> {
         if x.dims() != edited.dims() {
-            self.problem = Some(format!("the edit changed the shape from {:?} to {:?}", x.dims(), edited.dims()));
+            self.problem = Some(format!(
+                "the edit changed the shape from {:?} to {:?}",
+                x.dims(),
+                edited.dims()
+            ));
             return x;
         }
         let difference = (edited.clone().without_autodiff() - x.without_autodiff()).abs().max();
@@ -263,7 +274,10 @@ impl TapRun {
         let found = self.leaves.iter().find(|(name, _)| name == site);
         let (_, leaves) = found.ok_or_else(|| error("its gradient was not asked for"))?;
         let parts: Option<Vec<Tensor<4>>> = leaves.iter().map(|leaf| leaf.grad(gradients)).collect();
-        Ok(Tensor::cat(parts.ok_or_else(|| error("the output does not depend on it"))?, 0))
+        Ok(Tensor::cat(
+            parts.ok_or_else(|| error("the output does not depend on it"))?,
+            0,
+        ))
     }
 
     /// Edits whose output equalled their input (legitimate: ablating a dead neuron), with how often.
@@ -275,6 +289,14 @@ impl TapRun {
 /// The names most like `name`: those that share its last part, else all.
 fn near(name: &str, seen: &[String]) -> String {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let like: Vec<&str> = seen.iter().map(String::as_str).filter(|site| site.contains(last)).collect();
-    if like.is_empty() { seen.join(", ") } else { like.join(", ") }
+    let like: Vec<&str> = seen
+        .iter()
+        .map(String::as_str)
+        .filter(|site| site.contains(last))
+        .collect();
+    if like.is_empty() {
+        seen.join(", ")
+    } else {
+        like.join(", ")
+    }
 }

@@ -43,7 +43,12 @@ fn every_site_fires_once_with_the_axes_that_it_declares() {
         for site in &sites {
             let [heads, positions, neurons] = site.axes;
             // Rows that passed once: a site that fired twice would show twice as many.
-            assert_eq!(run.get(&site.name).unwrap().dims(), [7, heads, positions, neurons], "{}", site.name);
+            assert_eq!(
+                run.get(&site.name).unwrap().dims(),
+                [7, heads, positions, neurons],
+                "{}",
+                site.name
+            );
         }
     });
 }
@@ -81,12 +86,19 @@ fn gradients_at_sites_agree_with_finite_differences() {
                     Tensor::from_data(burn::tensor::TensorData::new(values, shape), &device)
                 };
                 let mut tap = Tap::new().edit(&site.name, edit).unwrap();
-                to_vec(model.forward(input, &mut tap)).iter().map(|&z| f64::from(z)).sum()
+                to_vec(model.forward(input, &mut tap))
+                    .iter()
+                    .map(|&z| f64::from(z))
+                    .sum()
             };
             let step = 0.02;
             let difference = (shifted(step) - shifted(-step)) / (2.0 * f64::from(step));
             let found = f64::from(gradient[index]);
-            assert!((found - difference).abs() < 2e-3 * (1.0 + found.abs()), "{}: {found} and {difference}", site.name);
+            assert!(
+                (found - difference).abs() < 2e-3 * (1.0 + found.abs()),
+                "{}: {found} and {difference}",
+                site.name
+            );
         }
     });
 }
@@ -119,7 +131,10 @@ fn heads_are_edited_alone() {
         let plain = record(Tap::new());
         let edited = record(Tap::new().edit("layers.0.attn.z[head=2]", |x| x * 0.0).unwrap());
         for head in 0..4 {
-            let (before, after) = (to_vec(plain.clone().narrow(1, head, 1)), to_vec(edited.clone().narrow(1, head, 1)));
+            let (before, after) = (
+                to_vec(plain.clone().narrow(1, head, 1)),
+                to_vec(edited.clone().narrow(1, head, 1)),
+            );
             if head == 2 {
                 assert!(after.iter().all(|&x| x == 0.0));
             } else {
@@ -151,7 +166,10 @@ fn taps_that_miss_are_errors() {
         Tap::new().edit("layers.0.attn.z[head=4]", |x| x),
         "tap `layers.0.attn.z[head=4]`: selects nothing: the site has 4 head(s), counted from 0",
     );
-    check(Tap::new().record("pool[2]"), "tap `pool[2]`: expected `SITE` or `SITE[head=N]`");
+    check(
+        Tap::new().record("pool[2]"),
+        "tap `pool[2]`: expected `SITE` or `SITE[head=N]`",
+    );
     check(
         Tap::new().edit("pool", |x| x.narrow(0, 0, 1)),
         "tap `pool`: the edit changed the shape from [2, 1, 1, 16] to [1, 1, 1, 16]",
@@ -177,7 +195,10 @@ fn logits_do_not_depend_on_threads() {
             assert_eq!(model.logits(x.view(), &device, threads).unwrap(), one);
         }
         let error = model.logits(x.slice(ndarray::s![.., ..2, ..]), &device, 1).unwrap_err();
-        assert_eq!(error.to_string(), "the model takes windows of 6 rows and 5 features, got 2 rows and 5 features");
+        assert_eq!(
+            error.to_string(),
+            "the model takes windows of 6 rows and 5 features, got 2 rows and 5 features"
+        );
     }
 }
 
@@ -230,11 +251,19 @@ fn parameters_start_as_in_pytorch() {
             _ => 1.0 / 8.0,
         };
         if bound == 0.0 {
-            assert!((deviation - 1.0).abs() < 0.06 && largest > 2.5, "{} {deviation}", named.name);
+            assert!(
+                (deviation - 1.0).abs() < 0.06 && largest > 2.5,
+                "{} {deviation}",
+                named.name
+            );
         } else {
             assert!(largest <= bound, "{}: {largest}", named.name);
             let error = 4.0 / (own.len() as f32).sqrt();
-            assert!((deviation / (bound / 3.0f32.sqrt()) - 1.0).abs() < error, "{}: {deviation}", named.name);
+            assert!(
+                (deviation / (bound / 3.0f32.sqrt()) - 1.0).abs() < error,
+                "{}: {deviation}",
+                named.name
+            );
         }
     }
 }
@@ -254,20 +283,43 @@ fn foreign_weights_are_named() {
         ModelConfig::Sequence(config).init(Seed::new(0), &device).unwrap()
     };
     weights::save(&model(16, 2), &path).unwrap();
-    let error = |model: Model| weights::load(model, &path, &device).unwrap_err().to_string().replace(&path.display().to_string(), "FILE");
+    let error = |model: Model| {
+        weights::load(model, &path, &device)
+            .unwrap_err()
+            .to_string()
+            .replace(&path.display().to_string(), "FILE")
+    };
     let deeper = error(model(16, 3));
-    assert!(deeper.starts_with("FILE: not the weights of this model: `transformer.layers.2."), "{deeper}");
-    assert!(deeper.contains("`transformer.layers.2.self_attn.in_proj_weight` is missing"), "{deeper}");
+    assert!(
+        deeper.starts_with("FILE: not the weights of this model: `transformer.layers.2."),
+        "{deeper}"
+    );
+    assert!(
+        deeper.contains("`transformer.layers.2.self_attn.in_proj_weight` is missing"),
+        "{deeper}"
+    );
     let shallower = error(model(16, 1));
-    assert!(shallower.contains("`transformer.layers.1.linear1.bias` is unexpected"), "{shallower}");
+    assert!(
+        shallower.contains("`transformer.layers.1.linear1.bias` is unexpected"),
+        "{shallower}"
+    );
     let wider = error(model(32, 2));
-    assert!(wider.contains("`feature_embedding.weight` is [16, 5], expected [32, 5]"), "{wider}");
-    for content in [&b""[..], b"\xff\xff\xff\xff\xff\xff\xff\x7f{}", b"\x08\0\0\0\0\0\0\0{\"a\":1}}"] {
+    assert!(
+        wider.contains("`feature_embedding.weight` is [16, 5], expected [32, 5]"),
+        "{wider}"
+    );
+    for content in [
+        &b""[..],
+        b"\xff\xff\xff\xff\xff\xff\xff\x7f{}",
+        b"\x08\0\0\0\0\0\0\0{\"a\":1}}",
+    ] {
         std::fs::write(&path, content).unwrap();
         let broken = error(model(16, 2));
         assert!(broken.starts_with("FILE: not a safetensors file: "), "{broken}");
     }
-    let absent = weights::load(model(16, 2), &folder.path().join("none"), &device).unwrap_err().to_string();
+    let absent = weights::load(model(16, 2), &folder.path().join("none"), &device)
+        .unwrap_err()
+        .to_string();
     assert!(absent.contains("none: cannot be read: "), "{absent}");
 }
 
@@ -278,15 +330,43 @@ fn bad_sizes_are_sentences() {
         let error = config.init(Seed::new(0), &Device::flex()).unwrap_err().to_string();
         assert_eq!(error, format!("model setting {expected}"));
     };
-    check(SequenceConfig { heads: 5, ..base.clone() }, "`heads = 5` cannot be used: expected a divisor of hidden = 64");
-    check(SequenceConfig { heads: 0, ..base.clone() }, "`heads = 0` cannot be used: expected at least 1");
     check(
-        SequenceConfig { hidden: 1_000_000, ..base.clone() },
+        SequenceConfig {
+            heads: 5,
+            ..base.clone()
+        },
+        "`heads = 5` cannot be used: expected a divisor of hidden = 64",
+    );
+    check(
+        SequenceConfig {
+            heads: 0,
+            ..base.clone()
+        },
+        "`heads = 0` cannot be used: expected at least 1",
+    );
+    check(
+        SequenceConfig {
+            hidden: 1_000_000,
+            ..base.clone()
+        },
         "`hidden = 1000000` cannot be used: expected sizes that give fewer than 2000000000 parameters",
     );
-    check(SequenceConfig { features: 0, ..base.clone() }, "`features = 0` cannot be used: expected at least 1");
-    check(SequenceConfig { dropout: 1.0, ..base.clone() }, "`dropout = 1` cannot be used: expected a rate from 0 to below 1");
-    let unknown = serde_json::from_str::<ModelConfig>(r#"{"family":"sequence","config":{"features":5,"sequence":6,"hiden":3}}"#);
+    check(
+        SequenceConfig {
+            features: 0,
+            ..base.clone()
+        },
+        "`features = 0` cannot be used: expected at least 1",
+    );
+    check(
+        SequenceConfig {
+            dropout: 1.0,
+            ..base.clone()
+        },
+        "`dropout = 1` cannot be used: expected a rate from 0 to below 1",
+    );
+    let unknown =
+        serde_json::from_str::<ModelConfig>(r#"{"family":"sequence","config":{"features":5,"sequence":6,"hiden":3}}"#);
     assert!(unknown.unwrap_err().to_string().contains("unknown field `hiden`"));
 }
 
@@ -317,14 +397,20 @@ mod pytorch {
         }
 
         fn names(&self, prefix: &str) -> Vec<String> {
-            let names = self.tensors().names().into_iter().filter_map(|name| name.strip_prefix(prefix).map(String::from)).collect();
-            names
+            self.tensors()
+                .names()
+                .into_iter()
+                .filter_map(|name| name.strip_prefix(prefix).map(String::from))
+                .collect()
         }
 
         /// A file with the tensors under `prefix` only.
         fn weights(&self, prefix: &str) -> tempfile::NamedTempFile {
             let tensors = self.tensors();
-            let own = self.names(prefix).into_iter().map(|name| (name.clone(), tensors.tensor(&format!("{prefix}{name}")).unwrap()));
+            let own = self
+                .names(prefix)
+                .into_iter()
+                .map(|name| (name.clone(), tensors.tensor(&format!("{prefix}{name}")).unwrap()));
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), safetensors::serialize(own, None).unwrap()).unwrap();
             file
@@ -337,14 +423,20 @@ mod pytorch {
         }
 
         fn input(&self) -> Input {
-            Input::new(Tensor::from_data(TensorData::new(self.values("x"), [7, 6, 5]), &Device::flex()))
+            Input::new(Tensor::from_data(
+                TensorData::new(self.values("x"), [7, 6, 5]),
+                &Device::flex(),
+            ))
         }
     }
 
     fn close(name: &str, found: &[f32], expected: &[f32], tolerance: f32) {
         assert_eq!(found.len(), expected.len(), "{name}");
         for (a, b) in found.iter().zip(expected) {
-            assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{name}: {a} instead of {b}");
+            assert!(
+                (a - b).abs() <= tolerance * (1.0 + b.abs()),
+                "{name}: {a} instead of {b}"
+            );
         }
     }
 
@@ -358,7 +450,12 @@ mod pytorch {
             let mut tap = Tap::new().gradient(&site).unwrap().record(&site).unwrap();
             let gradients = model.forward(&input, &mut tap).sum().backward();
             let run = tap.finish().unwrap();
-            close(&site, &to_vec(run.get(&site).unwrap()), &fixture.values(&format!("sites.{site}")), 1e-5);
+            close(
+                &site,
+                &to_vec(run.get(&site).unwrap()),
+                &fixture.values(&format!("sites.{site}")),
+                1e-5,
+            );
             let gradient = to_vec(run.gradient(&site, &gradients).unwrap());
             close(&site, &gradient, &fixture.values(&format!("site_grads.{site}")), 1e-5);
         }
@@ -368,9 +465,18 @@ mod pytorch {
     fn padding() {
         let fixture = Fixture::load();
         let tensors = fixture.tensors();
-        let mask: Vec<bool> = tensors.tensor("key_mask").unwrap().data().iter().map(|&byte| byte == 1).collect();
+        let mask: Vec<bool> = tensors
+            .tensor("key_mask")
+            .unwrap()
+            .data()
+            .iter()
+            .map(|&byte| byte == 1)
+            .collect();
         let input = Input {
-            key_mask: Some(Tensor::<2, Bool>::from_data(TensorData::new(mask, [7, 6]), &Device::flex())),
+            key_mask: Some(Tensor::<2, Bool>::from_data(
+                TensorData::new(mask, [7, 6]),
+                &Device::flex(),
+            )),
             ..fixture.input()
         };
         let logits = to_vec(fixture.model("weights.").forward(&input, &mut Tap::off()));
@@ -388,7 +494,11 @@ mod pytorch {
         let (outputs, labels) = (to_vec(output.clone().without_autodiff()), fixture.values("labels"));
         let loss = Loss::Bce.mean(&outputs, &labels);
         close("loss", &[loss as f32], &fixture.values("loss"), 1e-6);
-        let weights: Vec<f32> = outputs.iter().zip(&labels).map(|(&z, &y)| Loss::Bce.row(z, y).1 as f32 / 7.0).collect();
+        let weights: Vec<f32> = outputs
+            .iter()
+            .zip(&labels)
+            .map(|(&z, &y)| Loss::Bce.row(z, y).1 as f32 / 7.0)
+            .collect();
         let weights = Tensor::<1>::from_data(TensorData::new(weights, [7]), &device);
         let mut gradients = (output * weights).sum().backward();
         let flat = parameters::flat_gradients(&taped, &mut gradients);
@@ -396,19 +506,33 @@ mod pytorch {
         for named in parameters::names(&taped) {
             let (own, after) = rest.split_at(named.len());
             rest = after;
-            let own = if named.transposed { parameters::transpose(own, named.shape[1], named.shape[0]) } else { own.to_vec() };
-            close(&named.name, &own, &fixture.values(&format!("grads.{}", named.name)), 1e-4);
+            let own = if named.transposed {
+                parameters::transpose(own, named.shape[1], named.shape[0])
+            } else {
+                own.to_vec()
+            };
+            close(
+                &named.name,
+                &own,
+                &fixture.values(&format!("grads.{}", named.name)),
+                1e-4,
+            );
         }
     }
 
     #[test]
     fn names_and_shapes_are_the_notebook_class_s() {
         let device = Device::flex();
-        let model = ModelConfig::Sequence(SequenceConfig::new(5, 30)).init(Seed::new(0), &device).unwrap();
+        let model = ModelConfig::Sequence(SequenceConfig::new(5, 30))
+            .init(Seed::new(0), &device)
+            .unwrap();
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
         let text = std::fs::read_to_string(folder.join("sequence_shapes.json")).unwrap();
         let expected: std::collections::BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).unwrap();
-        let found = parameters::names(&model).into_iter().map(|named| (named.name, named.shape)).collect();
+        let found = parameters::names(&model)
+            .into_iter()
+            .map(|named| (named.name, named.shape))
+            .collect();
         assert_eq!(expected, found);
     }
 
@@ -447,7 +571,11 @@ mod pytorch {
         let (found, expected) = (trained.model, without_dropout(&fixture, "adam.weights."));
         // A key bias shifts all scores of a query alike: its gradient is rounding noise, which Adam makes as large as a step.
         let (found, expected) = (parameters::flatten(&found), parameters::flatten(&expected));
-        let far = found.iter().zip(&expected).filter(|(a, b)| (*a - *b).abs() > 2e-5).count();
+        let far = found
+            .iter()
+            .zip(&expected)
+            .filter(|(a, b)| (*a - *b).abs() > 2e-5)
+            .count();
         assert!(far <= 2 * 16, "{far} parameters differ");
         assert!(found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 3.1e-3));
     }
@@ -455,7 +583,9 @@ mod pytorch {
     fn without_dropout(fixture: &Fixture, prefix: &str) -> Model {
         let ModelConfig::Sequence(config) = zoo().remove(0);
         let device = Device::flex();
-        let model = ModelConfig::Sequence(SequenceConfig { dropout: 0.0, ..config }).init(Seed::new(0), &device).unwrap();
+        let model = ModelConfig::Sequence(SequenceConfig { dropout: 0.0, ..config })
+            .init(Seed::new(0), &device)
+            .unwrap();
         weights::load(model, fixture.weights(prefix).path(), &device).unwrap()
     }
 }

@@ -30,7 +30,9 @@ pub fn save(model: &Model, path: &Path) -> Result<(), ModelError> {
         .iter()
         .map(|(name, shape, bytes)| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.clone(), view)))
         .collect();
-    let content = views.and_then(|views| safetensors::serialize(views, None)).map_err(|e| file_error(e.to_string()))?;
+    let content = views
+        .and_then(|views| safetensors::serialize(views, None))
+        .map_err(|e| file_error(e.to_string()))?;
     write_by_rename(path, &content).map_err(|error| file_error(error.to_string()))
 }
 
@@ -41,7 +43,8 @@ pub fn load(model: Model, path: &Path, device: &Device) -> Result<Model, ModelEr
         reason,
     };
     let content = std::fs::read(path).map_err(|error| file_error(format!("cannot be read: {error}")))?;
-    let file = SafeTensors::deserialize(&content).map_err(|error| file_error(format!("not a safetensors file: {error}")))?;
+    let file =
+        SafeTensors::deserialize(&content).map_err(|error| file_error(format!("not a safetensors file: {error}")))?;
     let names = parameters::names(&model);
     let mut views: BTreeMap<String, TensorView> = file.tensors().into_iter().collect();
     let (mut problems, mut flat) = (Vec::new(), Vec::new());
@@ -51,11 +54,20 @@ pub fn load(model: Model, path: &Path, device: &Device) -> Result<Model, ModelEr
             continue;
         };
         if view.shape() != named.shape {
-            problems.push(format!("`{}` is {:?}, expected {:?}", named.name, view.shape(), named.shape));
+            problems.push(format!(
+                "`{}` is {:?}, expected {:?}",
+                named.name,
+                view.shape(),
+                named.shape
+            ));
             continue;
         }
         let Some(values) = floats(&view) else {
-            problems.push(format!("`{}` holds {:?}, expected F32 or F64", named.name, view.dtype()));
+            problems.push(format!(
+                "`{}` holds {:?}, expected F32 or F64",
+                named.name,
+                view.dtype()
+            ));
             continue;
         };
         let broken = values.iter().filter(|x| !x.is_finite()).count();
@@ -95,14 +107,21 @@ pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
 }
 
 pub(crate) fn from_bytes(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|part| f32::from_le_bytes(*part)).collect()
+    bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|part| f32::from_le_bytes(*part))
+        .collect()
 }
 
 /// A reader sees the old file or the new one, never half of either.
 pub(crate) fn write_by_rename(path: &Path, content: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&temporary, content).and_then(|()| std::fs::rename(&temporary, path)).inspect_err(|_| {
-        // Its own failure adds nothing to the error that is returned.
-        let _ = std::fs::remove_file(&temporary);
-    })
+    std::fs::write(&temporary, content)
+        .and_then(|()| std::fs::rename(&temporary, path))
+        .inspect_err(|_| {
+            // Its own failure adds nothing to the error that is returned.
+            let _ = std::fs::remove_file(&temporary);
+        })
 }

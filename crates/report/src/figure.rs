@@ -98,8 +98,14 @@ impl Figure {
 }
 
 /// The palette of Okabe and Ito (2008): told apart also by the colour-blind, on light and on dark ground.
-pub(crate) const COLOURS: [(u8, u8, u8); 6] =
-    [(0, 114, 178), (230, 120, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (170, 140, 0)];
+pub(crate) const COLOURS: [(u8, u8, u8); 6] = [
+    (0, 114, 178),
+    (230, 120, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (86, 180, 233),
+    (170, 140, 0),
+];
 
 pub(crate) fn colour(index: usize) -> (u8, u8, u8) {
     COLOURS[index % COLOURS.len()]

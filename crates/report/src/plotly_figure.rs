@@ -44,7 +44,8 @@ fn plain(figure: &Figure) -> Value {
         "shapes": shapes,
     });
     if figure.is_3d() {
-        layout["scene"] = json!({"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "zaxis": {"title": {"text": z}}});
+        layout["scene"] =
+            json!({"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "zaxis": {"title": {"text": z}}});
         layout["margin"] = json!({"l": 0, "r": 0, "t": 0, "b": 0});
     }
     json!({"data": data, "layout": layout})
@@ -73,7 +74,10 @@ fn trace(series: &Series, colour: &str) -> Value {
         && let (Some(low), Some(high)) = (&series.low, &series.high)
     {
         let arms = |ends: &[Option<f64>], sign: f64| -> Vec<Option<f64>> {
-            ends.iter().zip(&series.y).map(|(end, y)| Some(sign * (end.as_ref()? - y.as_ref()?))).collect()
+            ends.iter()
+                .zip(&series.y)
+                .map(|(end, y)| Some(sign * (end.as_ref()? - y.as_ref()?)))
+                .collect()
         };
         trace["error_y"] = json!({
             "type": "data", "symmetric": false, "array": arms(high, 1.0), "arrayminus": arms(low, -1.0), "thickness": 1.5, "width": 5,
@@ -87,9 +91,7 @@ fn band(series: &Series, fill: &str) -> Vec<Value> {
     let (Some(low), Some(high)) = (&series.low, &series.high) else {
         return Vec::new();
     };
-    let edge = |y: &[Option<f64>]| {
-        json!({"x": values(&series.x), "y": y, "type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": false})
-    };
+    let edge = |y: &[Option<f64>]| json!({"x": values(&series.x), "y": y, "type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": false});
     let mut upper = edge(high);
     upper["fill"] = json!("tonexty");
     upper["fillcolor"] = json!(fill);

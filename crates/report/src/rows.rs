@@ -57,8 +57,12 @@ pub struct MetricRow {
 
 /// Writes `metrics.parquet` into `folder`.
 pub fn write_metrics(folder: &Path, rows: &[MetricRow]) -> Result<(), ReportError> {
-    let text = |name: &str, get: &dyn Fn(&MetricRow) -> Option<&str>| Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>());
-    let number = |name: &str, get: &dyn Fn(&MetricRow) -> Option<f64>| Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>());
+    let text = |name: &str, get: &dyn Fn(&MetricRow) -> Option<&str>| {
+        Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>())
+    };
+    let number = |name: &str, get: &dyn Fn(&MetricRow) -> Option<f64>| {
+        Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>())
+    };
     let columns = vec![
         text("experiment", &|r| Some(&r.experiment)),
         text("dataset", &|r| Some(&r.dataset)),
@@ -112,7 +116,9 @@ pub struct Prediction {
 
 /// Writes predictions as Parquet, with the probability beside the logit.
 pub fn write_predictions(path: &Path, rows: &[Prediction]) -> Result<(), ReportError> {
-    let text = |name: &str, get: &dyn Fn(&Prediction) -> Option<&str>| Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>());
+    let text = |name: &str, get: &dyn Fn(&Prediction) -> Option<&str>| {
+        Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>())
+    };
     let columns = vec![
         text("split", &|r| Some(&r.split)),
         Column::new("row".into(), rows.iter().map(|r| r.row).collect::<Vec<_>>()),
@@ -124,7 +130,10 @@ pub fn write_predictions(path: &Path, rows: &[Prediction]) -> Result<(), ReportE
         text("strategy", &|r| r.strategy.as_deref()),
         Column::new("label".into(), rows.iter().map(|r| r.label).collect::<Vec<_>>()),
         Column::new("logit".into(), rows.iter().map(|r| r.logit).collect::<Vec<_>>()),
-        Column::new("probability".into(), rows.iter().map(|r| 1.0 / (1.0 + (-r.logit).exp())).collect::<Vec<_>>()),
+        Column::new(
+            "probability".into(),
+            rows.iter().map(|r| 1.0 / (1.0 + (-r.logit).exp())).collect::<Vec<_>>(),
+        ),
     ];
     write(path, columns)
 }

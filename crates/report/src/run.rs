@@ -52,16 +52,29 @@ impl RunDir {
     /// Creates `out`, or `runs/<experiment>/<time>-<seed>-<hash>` below `base`.
     ///
     /// Fails if the folder holds anything already or cannot be written.
-    pub fn create(base: &Path, out: Option<&Path>, experiment: &str, seed: u64, hash: &str) -> Result<Self, ReportError> {
+    pub fn create(
+        base: &Path,
+        out: Option<&Path>,
+        experiment: &str,
+        seed: u64,
+        hash: &str,
+    ) -> Result<Self, ReportError> {
         let now = Utc::now();
         let path = match out {
             Some(out) => out.to_path_buf(),
-            None => base.join(experiment).join(format!("{}-{seed}-{hash}", now.format("%Y%m%dT%H%M%SZ"))),
+            None => base
+                .join(experiment)
+                .join(format!("{}-{seed}-{hash}", now.format("%Y%m%dT%H%M%SZ"))),
         };
         if path.join("status.json").exists() {
             return Err(taken(&path, "already holds a run"));
         }
-        if path.exists() && fs::read_dir(&path).map_err(|_| taken(&path, "is not a folder"))?.next().is_some() {
+        if path.exists()
+            && fs::read_dir(&path)
+                .map_err(|_| taken(&path, "is not a folder"))?
+                .next()
+                .is_some()
+        {
             return Err(taken(&path, "is not empty"));
         }
         fs::create_dir_all(&path).map_err(|error| ReportError::write(&path, error))?;
@@ -140,7 +153,8 @@ impl RunDir {
 
     /// Writes indented JSON.
     pub fn write_json(&self, name: &str, value: &impl Serialize) -> Result<PathBuf, ReportError> {
-        let mut text = serde_json::to_string_pretty(value).map_err(|error| ReportError::write(&self.path.join(name), error))?;
+        let mut text =
+            serde_json::to_string_pretty(value).map_err(|error| ReportError::write(&self.path.join(name), error))?;
         text.push('\n');
         self.write(name, text.as_bytes())
     }
@@ -151,7 +165,8 @@ impl RunDir {
         let mut line = serde_json::to_string(value).map_err(|error| ReportError::write(&path, error))?;
         line.push('\n');
         let file = OpenOptions::new().create(true).append(true).open(&path);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).map_err(|error| ReportError::write(&path, error))
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .map_err(|error| ReportError::write(&path, error))
     }
 
     /// Keeps the events for which `keep` holds; a line that was cut off by a crash goes.
@@ -173,7 +188,11 @@ impl RunDir {
     /// Removes a file or folder of the run; absent is fine.
     pub fn remove(&self, name: &str) -> Result<(), ReportError> {
         let path = self.path.join(name);
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
         match removed {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ReportError::write(&path, error)),
             _ => Ok(()),
@@ -211,13 +230,12 @@ fn lock(path: &Path) -> Result<File, ReportError> {
     let name = path.join(".lock");
     let file = File::create(&name).map_err(|error| ReportError::write(&name, error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ReportError::NotARun {
             path: path.into(),
             reason: "another process is writing this run".into(),
         }),
-        // A file system without locks: the run goes on unguarded.
-        Err(TryLockError::Error(_)) => Ok(file),
+        // A file system may have no locks at all: the run goes on unguarded.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
     }
 }
 
@@ -238,15 +256,32 @@ mod tests {
         run.set(State::Interrupted, None).unwrap();
         drop(run);
 
-        fs::write(path.join("events.jsonl"), fs::read_to_string(path.join("events.jsonl")).unwrap() + "{\"epo").unwrap();
+        fs::write(
+            path.join("events.jsonl"),
+            fs::read_to_string(path.join("events.jsonl")).unwrap() + "{\"epo",
+        )
+        .unwrap();
         let mut run = RunDir::resume(&path).unwrap();
         assert_eq!(run.status().state, State::Running);
         run.truncate_events(|event| event["epoch"] == 1).unwrap();
-        assert_eq!(fs::read_to_string(path.join("events.jsonl")).unwrap(), "{\"epoch\":1}\n");
+        assert_eq!(
+            fs::read_to_string(path.join("events.jsonl")).unwrap(),
+            "{\"epoch\":1}\n"
+        );
         run.set(State::Done, None).unwrap();
         drop(run);
-        assert!(RunDir::resume(&path).unwrap_err().to_string().ends_with("nothing to resume"));
-        assert!(RunDir::create(base.path(), Some(&path), "finance", 7, "abc").unwrap_err().to_string().contains("already holds a run"));
+        assert!(
+            RunDir::resume(&path)
+                .unwrap_err()
+                .to_string()
+                .ends_with("nothing to resume")
+        );
+        assert!(
+            RunDir::create(base.path(), Some(&path), "finance", 7, "abc")
+                .unwrap_err()
+                .to_string()
+                .contains("already holds a run")
+        );
     }
 
     #[test]
@@ -254,10 +289,19 @@ mod tests {
         let base = tempfile::tempdir().unwrap();
         let file = base.path().join("file");
         fs::write(&file, "x").unwrap();
-        let create = |path: &Path| RunDir::create(base.path(), Some(path), "finance", 0, "h").unwrap_err().to_string();
+        let create = |path: &Path| {
+            RunDir::create(base.path(), Some(path), "finance", 0, "h")
+                .unwrap_err()
+                .to_string()
+        };
         assert!(create(&file).ends_with("is not a folder; expected a folder that is empty or does not exist"));
         assert!(create(base.path()).contains("is not empty"));
         assert!(create(&file.join("below")).contains("cannot be written"));
-        assert!(RunDir::resume(base.path()).unwrap_err().to_string().ends_with("no run: it holds no status.json"));
+        assert!(
+            RunDir::resume(base.path())
+                .unwrap_err()
+                .to_string()
+                .ends_with("no run: it holds no status.json")
+        );
     }
 }

@@ -13,8 +13,9 @@ use plotters::{
 };
 
 use crate::{
-    ReportError, write_file,
+    ReportError,
     figure::{Figure, Mark, Series, Values, colour},
+    write_file,
 };
 
 const SIZE: (u32, u32) = (900, 540);
@@ -37,16 +38,22 @@ pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
     let path = folder.join(format!("{}.png", figure.id));
     let temporary = folder.join(format!("{}.tmp.png", figure.id));
     let drawn = draw(figure, &BitMapBackend::new(&temporary, SIZE).into_drawing_area()).map_err(error);
-    drawn.and_then(|()| std::fs::rename(&temporary, &path).map_err(|e| ReportError::write(&path, e))).inspect_err(|_| {
-        // Its own failure adds nothing to the error that is returned.
-        let _ = std::fs::remove_file(&temporary);
-    })
+    drawn
+        .and_then(|()| std::fs::rename(&temporary, &path).map_err(|e| ReportError::write(&path, e)))
+        .inspect_err(|_| {
+            // Its own failure adds nothing to the error that is returned.
+            let _ = std::fs::remove_file(&temporary);
+        })
 }
 
 fn draw<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
     area.fill(&WHITE).map_err(text)?;
     let area = area.titled(&figure.title, (FONT, 20).into_font()).map_err(text)?;
-    if figure.is_3d() { draw_3d(figure, &area) } else { draw_2d(figure, &area) }?;
+    if figure.is_3d() {
+        draw_3d(figure, &area)
+    } else {
+        draw_2d(figure, &area)
+    }?;
     area.present().map_err(text)
 }
 
@@ -68,7 +75,9 @@ fn positions(values: &Values) -> Vec<f64> {
 }
 
 fn range(values: impl Iterator<Item = f64>, padding: f64) -> std::ops::Range<f64> {
-    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
+    let (low, high) = values
+        .filter(|v| v.is_finite())
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)));
     if low > high {
         return 0.0..1.0;
     }
@@ -78,13 +87,19 @@ fn range(values: impl Iterator<Item = f64>, padding: f64) -> std::ops::Range<f64
 
 fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
     let bars = figure.series.iter().any(|series| series.mark == Mark::Bar);
-    let xs = range(figure.series.iter().flat_map(|s| positions(&s.x)), if bars { 0.0 } else { 0.03 });
+    let xs = range(
+        figure.series.iter().flat_map(|s| positions(&s.x)),
+        if bars { 0.0 } else { 0.03 },
+    );
     let xs = if bars { xs.start - 0.6..xs.end + 0.6 } else { xs };
     let ends = figure.series.iter().flat_map(|s| {
         let intervals = s.low.iter().chain(&s.high).flatten().flatten();
         s.y.iter().flatten().chain(intervals).copied().collect::<Vec<_>>()
     });
-    let ys = range(ends.chain(figure.lines.iter().copied()).chain(bars.then_some(0.0)), 0.06);
+    let ys = range(
+        ends.chain(figure.lines.iter().copied()).chain(bars.then_some(0.0)),
+        0.06,
+    );
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(46)
@@ -96,12 +111,19 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         Values::Numbers(_) => None,
     });
     let label = |x: &f64| match &names {
-        None => format!("{x:.4}").trim_end_matches('0').trim_end_matches('.').to_string(),
-        Some(names) if (x - x.round()).abs() < 1e-6 && *x >= 0.0 => names.get(x.round() as usize).cloned().unwrap_or_default(),
+        None => format!("{x:.4}")
+            .trim_end_matches('0')
+            .trim_end_matches('.')
+            .to_string(),
+        Some(names) if (x - x.round()).abs() < 1e-6 && *x >= 0.0 => {
+            names.get(x.round() as usize).cloned().unwrap_or_default()
+        }
         Some(_) => String::new(),
     };
     // Labels stand at whole positions when these have names, and never crowd.
-    let ticks = names.as_ref().map_or(8, |names| if names.len() <= 8 { 2 * names.len() + 1 } else { 7 });
+    let ticks = names
+        .as_ref()
+        .map_or(8, |names| if names.len() <= 8 { 2 * names.len() + 1 } else { 7 });
     chart
         .configure_mesh()
         .light_line_style(RGBColor(240, 240, 240))
@@ -114,7 +136,12 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         .draw()
         .map_err(text)?;
     for &y in &figure.lines {
-        let line = DashedLineSeries::new([(xs.start, y), (xs.end, y)], 6, 4, RGBColor(130, 130, 130).stroke_width(1));
+        let line = DashedLineSeries::new(
+            [(xs.start, y), (xs.end, y)],
+            6,
+            4,
+            RGBColor(130, 130, 130).stroke_width(1),
+        );
         chart.draw_series(line).map_err(text)?;
     }
     let count = figure.series.len();
@@ -129,7 +156,9 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
             let (low, mut high) = (interval(&series.low), interval(&series.high));
             high.reverse();
             let outline: Vec<_> = low.into_iter().chain(high).collect();
-            chart.draw_series(std::iter::once(Polygon::new(outline, style.mix(0.2)))).map_err(text)?;
+            chart
+                .draw_series(std::iter::once(Polygon::new(outline, style.mix(0.2))))
+                .map_err(text)?;
         }
         let drawn = match series.mark {
             Mark::Line => {
@@ -154,7 +183,14 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         if series.mark != Mark::Line {
             let whiskers = points.iter().filter_map(|p| {
                 let (low, high) = p.interval?;
-                Some(ErrorBar::new_vertical(p.x, low, p.y, high, RGBColor(60, 60, 60).stroke_width(2), 8))
+                Some(ErrorBar::new_vertical(
+                    p.x,
+                    low,
+                    p.y,
+                    high,
+                    RGBColor(60, 60, 60).stroke_width(2),
+                    8,
+                ))
             });
             chart.draw_series(whiskers).map_err(text)?;
         }
@@ -201,14 +237,22 @@ fn draw_3d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
     let xs = range(figure.series.iter().flat_map(|s| positions(&s.x)), 0.05);
     let ys = range(figure.series.iter().flat_map(|s| s.y.iter().flatten().copied()), 0.05);
     let zs = range(figure.series.iter().flat_map(|s| s.z.iter().flatten().copied()), 0.05);
-    let mut chart = ChartBuilder::on(area).margin(16).build_cartesian_3d(xs, ys, zs).map_err(text)?;
+    let mut chart = ChartBuilder::on(area)
+        .margin(16)
+        .build_cartesian_3d(xs, ys, zs)
+        .map_err(text)?;
     chart.with_projection(|mut projection| {
         projection.pitch = 0.35;
         projection.yaw = 0.7;
         projection.scale = 0.85;
         projection.into_matrix()
     });
-    chart.configure_axes().label_style((FONT, 12)).light_grid_style(RGBColor(235, 235, 235)).draw().map_err(text)?;
+    chart
+        .configure_axes()
+        .label_style((FONT, 12))
+        .light_grid_style(RGBColor(235, 235, 235))
+        .draw()
+        .map_err(text)?;
     for (index, series) in figure.series.iter().enumerate() {
         let style = rgb(index);
         let z = series.z.clone().unwrap_or_default();
@@ -220,5 +264,10 @@ fn draw_3d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
             .label(series.name.clone())
             .legend(move |(x, y)| Circle::new((x + 9, y), 4, style.filled()));
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.85)).label_font((FONT, 14)).draw().map_err(text)
+    chart
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.85))
+        .label_font((FONT, 14))
+        .draw()
+        .map_err(text)
 }

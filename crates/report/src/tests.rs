@@ -41,15 +41,37 @@ fn every_kind() -> Report {
             title: "All <img src=x>".into(),
             text: vec!["text <img src=x>".into()],
             blocks: vec![
-                figure("lines", vec![series("curve", Mark::Line, Values::Numbers(vec![1.0, 2.0, 3.0]), vec![0.1, 0.2, 0.3]), gap]),
+                figure(
+                    "lines",
+                    vec![
+                        series(
+                            "curve",
+                            Mark::Line,
+                            Values::Numbers(vec![1.0, 2.0, 3.0]),
+                            vec![0.1, 0.2, 0.3],
+                        ),
+                        gap,
+                    ],
+                ),
                 figure("bars", vec![bars("a"), bars("b")]),
-                figure("points", vec![series("p", Mark::Points, Values::Numbers(vec![1.0, 2.0]), vec![0.3, 0.4])]),
+                figure(
+                    "points",
+                    vec![series(
+                        "p",
+                        Mark::Points,
+                        Values::Numbers(vec![1.0, 2.0]),
+                        vec![0.3, 0.4],
+                    )],
+                ),
                 figure("cloud", vec![cloud]),
                 figure("empty", vec![empty]),
                 Block::Table(Table {
                     caption: "numbers <img src=x>".into(),
                     columns: vec!["name <img src=x>".into(), "value".into()],
-                    rows: vec![vec!["x <img src=x>".into(), number(10.0)], vec!["y".into(), number(9.0)]],
+                    rows: vec![
+                        vec!["x <img src=x>".into(), number(10.0)],
+                        vec!["y".into(), number(9.0)],
+                    ],
                 }),
             ],
         }],
@@ -72,7 +94,10 @@ fn the_page_escapes_everything_and_loads_nothing() {
     let page = page(&every_kind());
     let own = own_part(&page);
     assert!(!own.contains("<script>alert") && !own.contains("<b>") && own.contains("T &amp; &lt;T&gt;"));
-    assert!(own.contains("&lt;b>"), "figure data cannot end its script, nor be read as HTML by Plotly");
+    assert!(
+        own.contains("&lt;b>"),
+        "figure data cannot end its script, nor be read as HTML by Plotly"
+    );
     assert!(!own.contains("<img"), "{own}");
     assert!(page.contains("default-src 'none'"));
     assert!(!own.contains("http"), "{own}");
@@ -90,9 +115,8 @@ fn every_kind_of_figure_is_drawn_as_svg_and_png() {
         // One ground, its frame or two series of three bars, legend included or not: never fewer marks than values.
         match id {
             "lines" => assert!(marks("<polyline") >= 2 && marks("<polygon") == 2, "{svg}"),
-            "bars" => assert!(marks("<rect") >= 1 + 6, "{svg}"),
-            "points" => assert!(marks("<circle") >= 2, "{svg}"),
-            "cloud" => assert!(marks("<circle") >= 2, "{svg}"),
+            "bars" => assert!(marks("<rect") > 6, "{svg}"),
+            "points" | "cloud" => assert!(marks("<circle") >= 2, "{svg}"),
             _ => {}
         }
         let png = std::fs::read(path("png")).unwrap();
@@ -112,7 +136,11 @@ fn rows_are_parquet_with_every_column() {
         ..MetricRow::default()
     };
     write_metrics(folder.path(), &[row.clone(), MetricRow::default()]).unwrap();
-    let read = |name: &str| ParquetReader::new(std::fs::File::open(folder.path().join(name)).unwrap()).finish().unwrap();
+    let read = |name: &str| {
+        ParquetReader::new(std::fs::File::open(folder.path().join(name)).unwrap())
+            .finish()
+            .unwrap()
+    };
     let frame = read("metrics.parquet");
     let keys: Vec<String> = match serde_json::to_value(&row).unwrap() {
         serde_json::Value::Object(map) => map.keys().cloned().collect(),
@@ -120,13 +148,30 @@ fn rows_are_parquet_with_every_column() {
     };
     let mut names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
     names.sort();
-    assert_eq!(names, keys, "a field of MetricRow without a column, or the other way round");
+    assert_eq!(
+        names, keys,
+        "a field of MetricRow without a column, or the other way round"
+    );
     assert_eq!(frame.height(), 2);
     assert_eq!(frame.column("value").unwrap().f64().unwrap().get(1), None);
 
-    let predictions = [-2.0, 0.0, 2.0].map(|logit| Prediction { logit, ..Prediction::default() });
+    let predictions = [-2.0, 0.0, 2.0].map(|logit| Prediction {
+        logit,
+        ..Prediction::default()
+    });
     write_predictions(&folder.path().join("predictions.parquet"), &predictions).unwrap();
-    let probabilities = read("predictions.parquet").column("probability").unwrap().f64().unwrap().to_vec();
+    let probabilities = read("predictions.parquet")
+        .column("probability")
+        .unwrap()
+        .f64()
+        .unwrap()
+        .to_vec();
     let expected = [0.119_202_922_022_117_6, 0.5, 0.880_797_077_977_882_3];
-    assert!(probabilities.iter().zip(expected).all(|(p, e)| (p.unwrap() - e).abs() < 1e-12), "{probabilities:?}");
+    assert!(
+        probabilities
+            .iter()
+            .zip(expected)
+            .all(|(p, e)| (p.unwrap() - e).abs() < 1e-12),
+        "{probabilities:?}"
+    );
 }

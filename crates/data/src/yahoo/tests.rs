@@ -44,7 +44,11 @@ fn serve(answers: Vec<Answer>) -> Server {
         .with_single_cert(vec![cert.der().clone()], key)
         .unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let address = listener.local_addr().unwrap();
     let requests = Arc::new(AtomicUsize::new(0));
@@ -53,7 +57,9 @@ fn serve(answers: Vec<Answer>) -> Server {
         while let Ok((stream, _)) = listener.accept().await {
             let (acceptor, answers, count) = (acceptor.clone(), answers.clone(), count.clone());
             tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut stream) = acceptor.accept(stream).await else {
+                    return;
+                };
                 let mut buffer = vec![0; 8192];
                 let mut seen = 0;
                 while !buffer[..seen].windows(4).any(|end| end == b"\r\n\r\n") {
@@ -66,7 +72,10 @@ fn serve(answers: Vec<Answer>) -> Server {
                 match &answers[index.min(answers.len() - 1)] {
                     Answer::Silence => std::future::pending::<()>().await,
                     Answer::Reply(status, body) => {
-                        let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                        let head = format!(
+                            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                            body.len()
+                        );
                         let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
                         let _ = stream.shutdown().await;
                     }
@@ -127,7 +136,11 @@ fn check(answers: Vec<Answer>, requests: usize, expected: Result<&[f64], &str>) 
         (Err(error), Err(sentence)) => {
             let error = error.to_string().replace(&server.address.to_string(), "SERVER");
             assert_eq!(error, format!("symbol `SPY`: {sentence}"));
-            assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0, "a failure leaves no file");
+            assert_eq!(
+                std::fs::read_dir(cache.path()).unwrap().count(),
+                0,
+                "a failure leaves no file"
+            );
         }
         (answer, expected) => panic!("{answer:?} instead of {expected:?}"),
     }
@@ -147,38 +160,86 @@ fn answers() {
     check(vec![reply(429, "Too Many Requests"), good()], 2, Ok(GOOD));
     check(vec![reply(500, "oops"), good()], 2, Ok(GOOD));
     check(vec![reply(500, "oops"), reply(500, "oops"), good()], 3, Ok(GOOD));
-    check(vec![reply(429, "")], 4, Err(&format!("Yahoo limits the rate of requests (429), also after 4 requests; {later}")));
-    check(vec![reply(500, "oops")], 4, Err(&format!("Yahoo's server failed (5xx), also after 4 requests; {later}")));
-    check(vec![reply(200, "<html>consent</html>")], 4, Err(&format!("Yahoo sent a web page instead of data; {later}")));
-    check(vec![reply(200, "")], 4, Err(&format!("Yahoo sent an empty answer; {later}")));
+    check(
+        vec![reply(429, "")],
+        4,
+        Err(&format!(
+            "Yahoo limits the rate of requests (429), also after 4 requests; {later}"
+        )),
+    );
+    check(
+        vec![reply(500, "oops")],
+        4,
+        Err(&format!("Yahoo's server failed (5xx), also after 4 requests; {later}")),
+    );
+    check(
+        vec![reply(200, "<html>consent</html>")],
+        4,
+        Err(&format!("Yahoo sent a web page instead of data; {later}")),
+    );
+    check(
+        vec![reply(200, "")],
+        4,
+        Err(&format!("Yahoo sent an empty answer; {later}")),
+    );
     let unknown = r#"{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found"}}}"#;
-    check(vec![reply(404, unknown)], 1, Err("Yahoo does not know it (404); expected a symbol as Yahoo spells it"));
-    check(vec![Answer::Silence], 4, Err("no connection to Yahoo: the time limit was reached"));
+    check(
+        vec![reply(404, unknown)],
+        1,
+        Err("Yahoo does not know it (404); expected a symbol as Yahoo spells it"),
+    );
+    check(
+        vec![Answer::Silence],
+        4,
+        Err("no connection to Yahoo: the time limit was reached"),
+    );
 }
 
 #[test]
 fn odd_bodies_are_sentences() {
     let cache = tempfile::tempdir().unwrap();
-    for body in ["[]", "{}", r#"{"chart":{}}"#, r#"{"chart":{"result":[],"error":null}}"#, "not json", r#"{"chart":3}"#] {
+    for body in [
+        "[]",
+        "{}",
+        r#"{"chart":{}}"#,
+        r#"{"chart":{"result":[],"error":null}}"#,
+        "not json",
+        r#"{"chart":3}"#,
+    ] {
         let server = serve(vec![reply(200, body)]);
-        let error = download_with(&request(cache.path()), &server.client).pop().unwrap().unwrap_err();
+        let error = download_with(&request(cache.path()), &server.client)
+            .pop()
+            .unwrap()
+            .unwrap_err();
         assert!(error.to_string().starts_with("symbol `SPY`: "), "{body}: {error}");
     }
     let nulls = chart().replace("[324.9,322.4,null,322.7,322.8]", "[null,null,null,null,null]");
     let server = serve(vec![reply(200, &nulls)]);
-    let error = download_with(&request(cache.path()), &server.client).pop().unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "symbol `SPY`: Yahoo sent no complete rows for these dates");
+    let error = download_with(&request(cache.path()), &server.client)
+        .pop()
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "symbol `SPY`: Yahoo sent no complete rows for these dates"
+    );
 }
 
 #[test]
 fn incomplete_rows_are_counted() {
     let cache = tempfile::tempdir().unwrap();
     let server = serve(vec![Answer::Reply(200, chart())]);
-    let (prices, notices) = download_with(&request(cache.path()), &server.client).pop().unwrap().unwrap();
+    let (prices, notices) = download_with(&request(cache.path()), &server.client)
+        .pop()
+        .unwrap()
+        .unwrap();
     let days: Vec<String> = prices.times.iter().map(|t| crate::format_time(*t)).collect();
     assert_eq!(days, ["2020-01-02", "2020-01-03", "2020-01-07"]);
     assert_eq!(prices.close, [324.9, 322.4, 322.7]);
-    assert_eq!(notices, ["symbol `SPY`: 2 incomplete or repeated rows from Yahoo were left out"]);
+    assert_eq!(
+        notices,
+        ["symbol `SPY`: 2 incomplete or repeated rows from Yahoo were left out"]
+    );
 }
 
 #[test]
@@ -189,13 +250,20 @@ fn a_fresh_cache_asks_nobody_and_a_stale_one_is_named() {
     let first = download_with(&request, &server.client).pop().unwrap().unwrap().0;
     let again = download_with(&request, &server.client).pop().unwrap().unwrap();
     assert_eq!(again.0, first);
-    assert!(again.1[0].starts_with("symbol `SPY`: from the cache, "), "{:?}", again.1);
+    assert!(
+        again.1[0].starts_with("symbol `SPY`: from the cache, "),
+        "{:?}",
+        again.1
+    );
     assert_eq!(server.requests.load(Ordering::SeqCst), 1);
 
     request.fresh = Duration::ZERO;
     let (stale, notices) = download_with(&request, &server.client).pop().unwrap().unwrap();
     assert_eq!(stale, first);
-    assert!(notices[0].contains("429") && notices[0].contains("SPY_2020-01-01_2020-01-09.parquet instead, 0.0 days old"), "{notices:?}");
+    assert!(
+        notices[0].contains("429") && notices[0].contains("SPY_2020-01-01_2020-01-09.parquet instead, 0.0 days old"),
+        "{notices:?}"
+    );
 }
 
 #[test]
@@ -207,7 +275,11 @@ fn each_symbol_has_its_own_answer() {
     let answers = download_with(&request, &server.client);
     let symbols: Vec<String> = answers.into_iter().map(|answer| answer.unwrap().0.symbol).collect();
     assert_eq!(symbols, request.symbols);
-    assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 6, "every file lies in the cache folder");
+    assert_eq!(
+        std::fs::read_dir(cache.path()).unwrap().count(),
+        6,
+        "every file lies in the cache folder"
+    );
     assert_eq!(server.requests.load(Ordering::SeqCst), 6);
 }
 
@@ -215,8 +287,19 @@ fn each_symbol_has_its_own_answer() {
 fn a_closed_port_is_a_sentence() {
     let cache = tempfile::tempdir().unwrap();
     let mut server = serve(vec![Answer::Silence]);
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    server.client = reqwest::Client::builder().https_only(true).resolve(HOST, closed).build().unwrap();
-    let error = download_with(&request(cache.path()), &server.client).pop().unwrap().unwrap_err().to_string();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    server.client = reqwest::Client::builder()
+        .https_only(true)
+        .resolve(HOST, closed)
+        .build()
+        .unwrap();
+    let error = download_with(&request(cache.path()), &server.client)
+        .pop()
+        .unwrap()
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("symbol `SPY`: no connection to Yahoo: "), "{error}");
 }

@@ -18,7 +18,12 @@ pub fn compare(paths: &[PathBuf], as_json: bool) -> Result<String, ExperimentErr
     for (index, path) in paths.iter().enumerate() {
         for row in outcome(path)?.rows().into_iter().filter(|row| row.params.is_none()) {
             let parts = [&row.split, &row.model, &row.group, &row.site];
-            let name: Vec<&str> = parts.into_iter().flatten().map(String::as_str).chain([row.metric.as_str()]).collect();
+            let name: Vec<&str> = parts
+                .into_iter()
+                .flatten()
+                .map(String::as_str)
+                .chain([row.metric.as_str()])
+                .collect();
             let key = name.join(" ");
             if !lines.contains_key(&key) {
                 order.push(key.clone());
@@ -28,7 +33,10 @@ pub fn compare(paths: &[PathBuf], as_json: bool) -> Result<String, ExperimentErr
     }
     if as_json {
         let runs: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        let rows: Vec<_> = order.iter().map(|key| json!({"metric": key, "runs": lines[key]})).collect();
+        let rows: Vec<_> = order
+            .iter()
+            .map(|key| json!({"metric": key, "runs": lines[key]}))
+            .collect();
         let document = json!({"schema_version": 1, "runs": runs, "metrics": rows});
         return serde_json::to_string_pretty(&document).map_err(|error| ExperimentError::Failed(error.to_string()));
     }
@@ -42,7 +50,15 @@ pub fn compare(paths: &[PathBuf], as_json: bool) -> Result<String, ExperimentErr
     }
     for key in &order {
         let rows = &lines[key];
-        let mark = if rows.iter().enumerate().any(|(i, a)| rows[..i].iter().any(|b| apart(a.as_ref(), b.as_ref()))) { "*" } else { " " };
+        let mark = if rows
+            .iter()
+            .enumerate()
+            .any(|(i, a)| rows[..i].iter().any(|b| apart(a.as_ref(), b.as_ref())))
+        {
+            "*"
+        } else {
+            " "
+        };
         text += &format!("\n{mark} {key:<50}");
         for row in rows {
             text += &format!("{:<26}", show(row.as_ref()));

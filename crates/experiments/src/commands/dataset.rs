@@ -55,8 +55,15 @@ pub enum DatasetCommand {
 pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
     match command {
         DatasetCommand::Generate { kind, out, sets } if kind == "market" => generate(out, sets),
-        DatasetCommand::Generate { kind, .. } => Err(ExperimentError::Input(format!("unknown dataset `{kind}`; expected one of: market"))),
-        DatasetCommand::Fetch { symbols, start, end, out } => fetch(symbols, *start, *end, out),
+        DatasetCommand::Generate { kind, .. } => Err(ExperimentError::Input(format!(
+            "unknown dataset `{kind}`; expected one of: market"
+        ))),
+        DatasetCommand::Fetch {
+            symbols,
+            start,
+            end,
+            out,
+        } => fetch(symbols, *start, *end, out),
         DatasetCommand::Describe { file } => describe(file),
     }
 }
@@ -64,13 +71,19 @@ pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
 /// The day from which the shortcut is gone: the first test row under the default split.
 fn first_test_day(config: &MarketConfig) -> Result<NaiveDate, ExperimentError> {
     let dataset: Dataset = FinanceFeatures::default().dataset("market", true, &[simulate(config)])?;
-    let first = dataset.part(Split::Test).first().map(|&w| dataset.windows[w].time.date());
+    let first = dataset
+        .part(Split::Test)
+        .first()
+        .map(|&w| dataset.windows[w].time.date());
     first.ok_or_else(|| ExperimentError::Failed("the simulated market has no test rows".into()))
 }
 
 fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
     let mut config: MarketConfig = settings::resolve(&MarketConfig::default(), None, sets)?;
-    if !config.volatility.is_finite() || config.volatility <= 0.0 || config.alpha + config.gamma / 2.0 + config.beta >= 1.0 {
+    if !config.volatility.is_finite()
+        || config.volatility <= 0.0
+        || config.alpha + config.gamma / 2.0 + config.beta >= 1.0
+    {
         return Err(ExperimentError::Input(
             "`volatility`, `alpha`, `gamma`, `beta`: expected a volatility above 0 and alpha + gamma / 2 + beta below 1".into(),
         ));
@@ -91,7 +104,12 @@ fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
     let path = out.with_extension("truth.json");
     let text = serde_json::to_string_pretty(&truth).map_err(|error| ExperimentError::Failed(error.to_string()))?;
     write_file(&path, (text + "\n").as_bytes())?;
-    Ok(format!("{} rows in {}, truth in {}\n", prices.len(), out.display(), path.display()))
+    Ok(format!(
+        "{} rows in {}, truth in {}\n",
+        prices.len(),
+        out.display(),
+        path.display()
+    ))
 }
 
 fn fetch(symbols: &[String], start: NaiveDate, end: NaiveDate, out: &Path) -> Result<String, ExperimentError> {
@@ -134,7 +152,11 @@ fn describe(file: &Path) -> Result<String, ExperimentError> {
 
 fn summary(prices: &Prices) -> String {
     let span = |time: Option<&chrono::NaiveDateTime>| time.map_or_else(String::new, |&time| format_time(time));
-    let adjusted = if prices.adjusted == prices.close { "no adjustment" } else { "adjusted close differs from close" };
+    let adjusted = if prices.adjusted == prices.close {
+        "no adjustment"
+    } else {
+        "adjusted close differs from close"
+    };
     format!(
         "{:<10} {} rows from {} to {}; {adjusted}\n",
         prices.symbol,

@@ -15,7 +15,10 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns\n\nmodels and their sites\n";
     for (name, config) in [("sequence", ModelConfig::Sequence(SequenceConfig::new(5, 30)))] {
         let model = config.init(Seed::new(0), device)?;
-        text += &format!("  {name} ({} parameters at its default sizes)\n", burn::module::Module::num_params(&model));
+        text += &format!(
+            "  {name} ({} parameters at its default sizes)\n",
+            burn::module::Module::num_params(&model)
+        );
         for site in model.sites() {
             let [heads, positions, neurons] = site.axes;
             text += &format!("    {:<24} [row, {heads}, {positions}, {neurons}]\n", site.name);

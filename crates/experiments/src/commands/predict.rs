@@ -9,7 +9,13 @@ use disentangle_report::{Prediction, ReportError, RunDir, write_file, write_pred
 use crate::{ExperimentError, finance};
 
 /// Scores a price file. Writes Parquet to `out` if it ends in `.parquet`, CSV otherwise; without `out` the CSV is returned.
-pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, threads: usize) -> Result<String, ExperimentError> {
+pub fn predict(
+    run: &Path,
+    data: &Path,
+    out: Option<&Path>,
+    device: &Device,
+    threads: usize,
+) -> Result<String, ExperimentError> {
     if !run.join("preprocess.json").exists() {
         // Says so if it is no run at all; a seed's folder has its model, and no status of its own.
         RunDir::read_status(run)?;
@@ -18,7 +24,11 @@ pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, thr
         } else {
             "holds no trained model (preprocess.json is absent)".into()
         };
-        return Err(ReportError::NotARun { path: run.into(), reason }.into());
+        return Err(ReportError::NotARun {
+            path: run.into(),
+            reason,
+        }
+        .into());
     }
     let parquet = |path: &Path| path.extension().is_some_and(|extension| extension == "parquet");
     let (symbols, notices) = read_prices(data)?;
@@ -42,10 +52,17 @@ pub fn predict(run: &Path, data: &Path, out: Option<&Path>, device: &Device, thr
 fn csv(rows: &[Prediction]) -> String {
     let mut text = String::from("subject,row,time,label,logit,probability\n");
     for row in rows {
-        let subject = if row.subject.contains([',', '"', '\n']) { format!("\"{}\"", row.subject.replace('"', "\"\"")) } else { row.subject.clone() };
+        let subject = if row.subject.contains([',', '"', '\n']) {
+            format!("\"{}\"", row.subject.replace('"', "\"\""))
+        } else {
+            row.subject.clone()
+        };
         let label = row.label.map_or_else(String::new, |label| label.to_string());
         let probability = 1.0 / (1.0 + (-row.logit).exp());
-        text += &format!("{subject},{},{},{label},{:.6},{probability:.6}\n", row.row, row.time, row.logit);
+        text += &format!(
+            "{subject},{},{},{label},{:.6},{probability:.6}\n",
+            row.row, row.time, row.logit
+        );
     }
     text
 }

@@ -10,11 +10,18 @@ use crate::{Aggregate, Experiment, ExperimentError, Render, finance::Finance};
 /// Writes `report.html` and the figures of a finished run again; returns the report's path.
 pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
     // A seed's folder lies in `seeds/` of its run.
-    let of_seed = path.parent().filter(|parent| parent.file_name().is_some_and(|name| name == "seeds")).and_then(Path::parent);
+    let of_seed = path
+        .parent()
+        .filter(|parent| parent.file_name().is_some_and(|name| name == "seeds"))
+        .and_then(Path::parent);
     let status = RunDir::read_status(of_seed.unwrap_or(path))?;
     if status.state != State::Done {
         let reason = format!("the run is {:?}, expected one that is done", status.state).to_lowercase();
-        return Err(ReportError::NotARun { path: path.into(), reason }.into());
+        return Err(ReportError::NotARun {
+            path: path.into(),
+            reason,
+        }
+        .into());
     }
     let report = outcome(path)?.report();
     save_figures(&report, &path.join("figures"))?;
@@ -29,7 +36,10 @@ pub(super) fn outcome(path: &Path) -> Result<Box<dyn Render>, ExperimentError> {
     let text = |key: &str| json[key].as_str().unwrap_or_default().to_string();
     match (text("kind").as_str(), text("experiment").as_str()) {
         ("aggregate", _) => Ok(Box::new(read_json::<Aggregate>(path, "metrics.json")?)),
-        ("run", Finance::NAME) => Ok(Box::new(read_json::<<Finance as Experiment>::Outcome>(path, "metrics.json")?)),
+        ("run", Finance::NAME) => Ok(Box::new(read_json::<<Finance as Experiment>::Outcome>(
+            path,
+            "metrics.json",
+        )?)),
         (_, other) => Err(ReportError::NotARun {
             path: path.into(),
             reason: format!("metrics.json is of experiment `{other}`, which this program does not know"),

@@ -153,7 +153,14 @@ const MOST: usize = 1_000_000;
 impl FinanceConfig {
     /// Refuses settings that cannot work, before anything is read or written.
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
-        for (key, value) in [("lookback", self.lookback), ("epochs", self.epochs), ("hidden", self.hidden), ("feed_forward", self.feed_forward), ("layers", self.layers), ("patience", self.patience)] {
+        for (key, value) in [
+            ("lookback", self.lookback),
+            ("epochs", self.epochs),
+            ("hidden", self.hidden),
+            ("feed_forward", self.feed_forward),
+            ("layers", self.layers),
+            ("patience", self.patience),
+        ] {
             if value > MOST {
                 return Err(DataError::setting(key, value, format!("at most {MOST}")).into());
             }

@@ -31,13 +31,27 @@ fn take_labels(values: &[f32], rows: &[usize]) -> Vec<f32> {
 /// All metrics of one model on one set of rows.
 ///
 /// `order` permutes rows for the null of the AUC.
-pub(super) fn performance(scored: &Scored, bootstrap: &Bootstrap, permutations: usize, order: impl Fn(Seed) -> Vec<usize>) -> Performance {
+pub(super) fn performance(
+    scored: &Scored,
+    bootstrap: &Bootstrap,
+    permutations: usize,
+    order: impl Fn(Seed) -> Vec<usize>,
+) -> Performance {
     let (logits, labels, n) = (scored.logits, scored.labels, scored.labels.len());
     let ranked = RankedScores::new(logits, labels);
-    let mut auc = bootstrap.estimate_weighted(n, |weights| ranked.auc(weights)).within(0.0, 1.0);
-    auc.p = auc.value.and_then(|value| permutation_p(value, &null_auc(scored, bootstrap.seed.child("null"), permutations, order)));
+    let mut auc = bootstrap
+        .estimate_weighted(n, |weights| ranked.auc(weights))
+        .within(0.0, 1.0);
+    auc.p = auc.value.and_then(|value| {
+        permutation_p(
+            value,
+            &null_auc(scored, bootstrap.seed.child("null"), permutations, order),
+        )
+    });
     let each = |metric: fn(&[f64], &[f32]) -> Option<f64>| -> Vec<f64> {
-        (0..n).map(|row| metric(&logits[row..=row], &labels[row..=row]).unwrap_or(0.0)).collect()
+        (0..n)
+            .map(|row| metric(&logits[row..=row], &labels[row..=row]).unwrap_or(0.0))
+            .collect()
     };
     let probabilities: Vec<f64> = logits.iter().map(|&z| sigmoid(z)).collect();
     Performance {
@@ -47,7 +61,9 @@ pub(super) fn performance(scored: &Scored, bootstrap: &Bootstrap, permutations: 
         accuracy: weighted_mean(bootstrap, &each(accuracy)).within(0.0, 1.0),
         log_loss: weighted_mean(bootstrap, &each(log_loss)),
         calibration_error: bootstrap
-            .estimate(n, |rows| calibration_error(&take(&probabilities, rows), &take_labels(labels, rows), 10))
+            .estimate(n, |rows| {
+                calibration_error(&take(&probabilities, rows), &take_labels(labels, rows), 10)
+            })
             // Resampled rows repeat, which makes any model look worse calibrated.
             .reflected()
             .within(0.0, 1.0),
@@ -57,7 +73,10 @@ pub(super) fn performance(scored: &Scored, bootstrap: &Bootstrap, permutations: 
 /// AUC of the same scores on permuted labels.
 fn null_auc(scored: &Scored, seed: Seed, draws: usize, order: impl Fn(Seed) -> Vec<usize>) -> Vec<f64> {
     let drawn = (0..draws).filter_map(|draw| {
-        let labels: Vec<f32> = order(seed.index(draw as u64)).into_iter().map(|row| scored.labels[row]).collect();
+        let labels: Vec<f32> = order(seed.index(draw as u64))
+            .into_iter()
+            .map(|row| scored.labels[row])
+            .collect();
         roc_auc(scored.logits, &labels)
     });
     drawn.collect()
@@ -96,7 +115,8 @@ pub(super) fn fit_logistic(dataset: &Dataset) -> Result<Logistic, String> {
             best = Some((loss, fit));
         }
     }
-    best.map(|(_, fit)| fit).ok_or_else(|| "no penalty could be fitted".into())
+    best.map(|(_, fit)| fit)
+        .ok_or_else(|| "no penalty could be fitted".into())
 }
 
 /// Its logits of some windows.

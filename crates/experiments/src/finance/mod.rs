@@ -44,7 +44,8 @@ pub struct Input {
 
 impl Experiment for Finance {
     const NAME: &'static str = "finance";
-    const ABOUT: &'static str = "prices: next day's direction from technical and calendar features; what does the model lean on?";
+    const ABOUT: &'static str =
+        "prices: next day's direction from technical and calendar features; what does the model lean on?";
     type Config = FinanceConfig;
     type Input = Input;
     type Outcome = Outcome;
@@ -64,7 +65,12 @@ impl Experiment for Finance {
         let mut dataset = features.dataset(&loaded.name, loaded.simulated, &loaded.symbols)?;
         dataset.notices.extend(loaded.notices.clone());
         let seed = Seed::new(seed).child("audit");
-        let mut audit = vec![audit::causal_features(&loaded.symbols, &dataset.features, |prices| features.compute(prices), seed)?];
+        let mut audit = vec![audit::causal_features(
+            &loaded.symbols,
+            &dataset.features,
+            |prices| features.compute(prices),
+            seed,
+        )?];
         audit.extend(audit::windows_and_splits(&dataset, features.longest_indicator() - 1)?);
         // Sizes that cannot work and foreign weights are found before a folder is made.
         start_model(config, seed, device)?;
@@ -75,7 +81,12 @@ impl Experiment for Finance {
             hash.update(&std::fs::read(path).map_err(error)?);
         }
         let hash = hash.finalize().to_hex().to_string();
-        Ok(Input { loaded, dataset, audit, hash })
+        Ok(Input {
+            loaded,
+            dataset,
+            audit,
+            hash,
+        })
     }
 
     fn input_hash(input: &Input) -> String {
@@ -96,7 +107,13 @@ impl Experiment for Finance {
         context.go_on()?;
         let seed = context.root().child("granger");
         let importance_series = series::of_importance(&walk_forward, config.granger_draws, seed, context.threads);
-        let feature_series = series::of_features(dataset, config.features().longest_indicator(), config.granger_draws, seed, context.threads);
+        let feature_series = series::of_features(
+            dataset,
+            config.features().longest_indicator(),
+            config.granger_draws,
+            seed,
+            context.threads,
+        );
         let losses = |of: fn(&Epoch) -> f64| trained.history.iter().map(of).collect::<Vec<_>>();
         Ok(Outcome {
             schema_version: 1,
@@ -147,11 +164,17 @@ fn fit(config: &FinanceConfig, dataset: &Dataset, context: &Context) -> Result<T
     let path = context.path("checkpoint/state.safetensors");
     std::fs::create_dir_all(context.path("checkpoint"))
         .map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
-    let resume = if path.exists() { Some(Checkpoint::load(&path)?) } else { None };
+    let resume = if path.exists() {
+        Some(Checkpoint::load(&path)?)
+    } else {
+        None
+    };
     let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.history().len());
     let seed = context.seed;
     // Another seed's events share the file.
-    context.run.truncate_events(|event| event["seed"] != seed || event["epoch"].as_u64().is_none_or(|epoch| epoch <= done as u64))?;
+    context.run.truncate_events(|event| {
+        event["seed"] != seed || event["epoch"].as_u64().is_none_or(|epoch| epoch <= done as u64)
+    })?;
     let bar = context.progress("training", config.epochs);
     bar.set_position(done as u64);
     let mut failed = None;
@@ -167,20 +190,40 @@ fn fit(config: &FinanceConfig, dataset: &Dataset, context: &Context) -> Result<T
         checkpoint: Some((path, context.checkpoint_every)),
         resume,
     };
-    let trained = train(&model, &task, &mut Erm, &config.training(), context.root().child("train"), context.device, control)?;
+    let trained = train(
+        &model,
+        &task,
+        &mut Erm,
+        &config.training(),
+        context.root().child("train"),
+        context.device,
+        control,
+    )?;
     bar.finish_and_clear();
     if let Some(error) = failed {
         return Err(error.into());
     }
-    if trained.stop == Stop::Cancelled { Err(ExperimentError::Interrupted) } else { Ok(trained) }
+    if trained.stop == Stop::Cancelled {
+        Err(ExperimentError::Interrupted)
+    } else {
+        Ok(trained)
+    }
 }
 
 /// Everything that is needed to score new rows.
-fn save_model(config: &FinanceConfig, dataset: &Dataset, model: &Model, context: &Context) -> Result<(), ExperimentError> {
+fn save_model(
+    config: &FinanceConfig,
+    dataset: &Dataset,
+    model: &Model,
+    context: &Context,
+) -> Result<(), ExperimentError> {
     weights::save(model, &context.path("model.safetensors"))?;
     let config_json: ModelConfig = model.config();
     context.run.write_json(&context.name("model.json"), &config_json)?;
-    context.run.write_json(&context.name("preprocess.json"), &Preprocess::new(config.features(), dataset))?;
+    context.run.write_json(
+        &context.name("preprocess.json"),
+        &Preprocess::new(config.features(), dataset),
+    )?;
     Ok(())
 }
 
@@ -195,7 +238,8 @@ fn compare_models(
     context: &Context,
 ) -> Result<Compared, ExperimentError> {
     let (mut performances, mut differences, mut predictions) = (Vec::new(), Vec::new(), Vec::new());
-    let linear = fit_logistic(dataset).map_err(|reason| ExperimentError::Failed(format!("logistic regression: {reason}")))?;
+    let linear =
+        fit_logistic(dataset).map_err(|reason| ExperimentError::Failed(format!("logistic regression: {reason}")))?;
     for split in Split::PARTS {
         if split == Split::Validation && dataset.shared_validation {
             continue;
@@ -205,17 +249,30 @@ fn compare_models(
         let sequence = probing::logits(model, &dataset.inputs(&rows), context.device, context.threads)?;
         let logistic = logistic_logits(&linear, dataset, &rows);
         let majority = vec![majority_logit(dataset); rows.len()];
-        for (name, logits) in [("sequence", &sequence), ("logistic", &logistic), ("majority", &majority)] {
+        for (name, logits) in [
+            ("sequence", &sequence),
+            ("logistic", &logistic),
+            ("majority", &majority),
+        ] {
             let scored = Scored {
                 model: name,
                 part: split.name(),
                 logits,
                 labels: &labels,
             };
-            performances.push(performance(&scored, bootstrap, config.permutations, |seed| permute_days(dataset, &rows, seed)));
-            predictions.extend(rows.iter().zip(logits).map(|(&row, &logit)| prediction(dataset, row, name, split, logit, context.seed)));
+            performances.push(performance(&scored, bootstrap, config.permutations, |seed| {
+                permute_days(dataset, &rows, seed)
+            }));
+            predictions.extend(
+                rows.iter()
+                    .zip(logits)
+                    .map(|(&row, &logit)| prediction(dataset, row, name, split, logit, context.seed)),
+            );
         }
-        differences.push((split.name().to_string(), difference(&sequence, &logistic, &labels, bootstrap)));
+        differences.push((
+            split.name().to_string(),
+            difference(&sequence, &logistic, &labels, bootstrap),
+        ));
     }
     write_predictions(&context.path("predictions.parquet"), &predictions)?;
     Ok((performances, differences))
@@ -239,7 +296,11 @@ fn prediction(dataset: &Dataset, row: usize, model: &str, split: Split, logit: f
 
 /// Names and columns, as the permutations take them.
 fn groups_of(dataset: &Dataset) -> Vec<(String, Vec<usize>)> {
-    dataset.groups.iter().map(|group| (group.name.clone(), group.columns.clone())).collect()
+    dataset
+        .groups
+        .iter()
+        .map(|group| (group.name.clone(), group.columns.clone()))
+        .collect()
 }
 
 /// The latest rows of a part on which groups are permuted: their number times the draws must pass through the network.
@@ -252,7 +313,11 @@ fn importance_by_part(
     bootstrap: &Bootstrap,
     context: &Context,
 ) -> Result<Vec<PartImportance>, ExperimentError> {
-    let parts: &[Split] = if dataset.shared_validation { &[Split::Test] } else { &[Split::Validation, Split::Test] };
+    let parts: &[Split] = if dataset.shared_validation {
+        &[Split::Test]
+    } else {
+        &[Split::Validation, Split::Test]
+    };
     let bar = context.progress("importance", parts.len());
     let mut all = Vec::new();
     for split in parts {
@@ -262,7 +327,14 @@ fn importance_by_part(
         let (inputs, labels) = (dataset.inputs(rows), dataset.labels(rows));
         let logits = |x: &ndarray::Array3<f32>| probing::logits(model, x, context.device, context.threads);
         let seed = context.root().child("importance").child(split.name());
-        let ablated = importance::ablate(&inputs, &groups_of(dataset), config.permutations, |seed| permute_days(dataset, rows, seed), seed, logits)?;
+        let ablated = importance::ablate(
+            &inputs,
+            &groups_of(dataset),
+            config.permutations,
+            |seed| permute_days(dataset, rows, seed),
+            seed,
+            logits,
+        )?;
         let whole = logits(&inputs)?;
         for group in &ablated {
             all.push(PartImportance {
@@ -297,7 +369,10 @@ fn permute_days(dataset: &Dataset, rows: &[usize], seed: Seed) -> Vec<usize> {
     let mut donors = vec![0; rows.len()];
     for (day, &donor) in days.iter().zip(&order) {
         for (place, &position) in day.iter().enumerate() {
-            let own = days[donor].iter().copied().find(|&other| subject(other) == subject(position));
+            let own = days[donor]
+                .iter()
+                .copied()
+                .find(|&other| subject(other) == subject(position));
             donors[position] = own.unwrap_or(days[donor][place % days[donor].len()]);
         }
     }
@@ -314,14 +389,22 @@ fn representation(dataset: &Dataset, model: &Model, context: &Context) -> Result
     Ok(Representation {
         site: "pool".into(),
         share: pca.share.iter().take(10).copied().collect(),
-        points: (0..rows.len()).map(|row| [0, 1, 2].map(|axis| coordinate(row, axis))).collect(),
+        points: (0..rows.len())
+            .map(|row| [0, 1, 2].map(|axis| coordinate(row, axis)))
+            .collect(),
         labels: dataset.labels(rows).iter().map(|&y| u8::from(y > 0.5)).collect(),
     })
 }
 
 fn data_card(config: &FinanceConfig, input: &Input) -> DataCard {
     let dataset = &input.dataset;
-    let times = || input.loaded.symbols.iter().flat_map(|prices| prices.times.iter().copied());
+    let times = || {
+        input
+            .loaded
+            .symbols
+            .iter()
+            .flat_map(|prices| prices.times.iter().copied())
+    };
     let parts = Split::PARTS.map(|split| {
         let rows = dataset.part(split);
         let labels = dataset.labels(&rows);

@@ -43,7 +43,13 @@ impl Preprocess {
 }
 
 /// Scores every row of `symbols` that has enough history, and the row after the last, whose label nobody knows yet.
-pub fn predict(run: &Path, name: &str, symbols: &[Prices], device: &Device, threads: usize) -> Result<Vec<Prediction>, ExperimentError> {
+pub fn predict(
+    run: &Path,
+    name: &str,
+    symbols: &[Prices],
+    device: &Device,
+    threads: usize,
+) -> Result<Vec<Prediction>, ExperimentError> {
     let preprocess: Preprocess = read_json(run, "preprocess.json")?;
     let config: ModelConfig = read_json(run, "model.json")?;
     let model = config.init(disentangle_data::Seed::new(0), device)?;
@@ -62,8 +68,17 @@ pub fn predict(run: &Path, name: &str, symbols: &[Prices], device: &Device, thre
         }
         // A row after the last makes the window that ends with the last one; its own values are never looked at.
         let mut extended = prices.clone();
-        let Some(&last) = prices.times.last() else { continue };
-        for column in [&mut extended.open, &mut extended.high, &mut extended.low, &mut extended.close, &mut extended.adjusted, &mut extended.volume] {
+        let Some(&last) = prices.times.last() else {
+            continue;
+        };
+        for column in [
+            &mut extended.open,
+            &mut extended.high,
+            &mut extended.low,
+            &mut extended.close,
+            &mut extended.adjusted,
+            &mut extended.volume,
+        ] {
             column.extend(column.last().copied());
         }
         extended.times.push(last + chrono::Days::new(1));
@@ -76,7 +91,11 @@ pub fn predict(run: &Path, name: &str, symbols: &[Prices], device: &Device, thre
             all.push(Prediction {
                 split: "new".into(),
                 row: window.target as u64,
-                time: if known { format_time(window.time) } else { format!("after {}", format_time(last)) },
+                time: if known {
+                    format_time(window.time)
+                } else {
+                    format!("after {}", format_time(last))
+                },
                 subject: prices.symbol.clone(),
                 environment: dataset.environments[window.environment as usize].clone(),
                 seed: 0,

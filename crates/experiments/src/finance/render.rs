@@ -86,7 +86,10 @@ impl Render for Outcome {
         rows.push(row("convergence_rate", &dynamics.convergence_rate));
         rows.push(row("generalisation_gap", &dynamics.generalisation_gap));
         rows.push(row("validation_loss_stability", &dynamics.stability));
-        for (which, tests) in [("importance", &self.importance_series), ("feature", &self.feature_series)] {
+        for (which, tests) in [
+            ("importance", &self.importance_series),
+            ("feature", &self.feature_series),
+        ] {
             rows.extend(tests.iter().flat_map(|tests| series_rows(which, tests, &row)));
         }
         rows
@@ -120,14 +123,45 @@ impl Render for Outcome {
     }
 
     fn summary(&self) -> String {
-        let mut text = format!("{:<12} {:<11} {:<22} {:<22}\n", "part", "model", "ROC AUC [95 %]", "accuracy [95 %]");
-        for p in self.performance.iter().filter(|p| p.part != "train").chain(self.walk_forward.iter().map(|w| &w.pooled)) {
-            text += &format!("{:<12} {:<11} {:<22} {:<22}\n", p.part, p.model, p.auc.show(3), p.accuracy.show(3));
+        let mut text = format!(
+            "{:<12} {:<11} {:<22} {:<22}\n",
+            "part", "model", "ROC AUC [95 %]", "accuracy [95 %]"
+        );
+        for p in self
+            .performance
+            .iter()
+            .filter(|p| p.part != "train")
+            .chain(self.walk_forward.iter().map(|w| &w.pooled))
+        {
+            text += &format!(
+                "{:<12} {:<11} {:<22} {:<22}\n",
+                p.part,
+                p.model,
+                p.auc.show(3),
+                p.accuracy.show(3)
+            );
         }
-        text += &format!("\n{:<12} {:<11} {:<26} {:<22}\n", "part", "group", "AUC lost without [95 %]", "AUC with only [95 %]");
-        let pooled = self.walk_forward.iter().flat_map(|w| w.importance.iter().map(|i| ("walk-forward", i)));
-        for (part, i) in self.importance.iter().map(|p| (p.part.as_str(), &p.importance)).chain(pooled) {
-            text += &format!("{:<12} {:<11} {:<26} {:<22}\n", part, i.group, i.auc_drop.show(3), i.auc_only.show(3));
+        text += &format!(
+            "\n{:<12} {:<11} {:<26} {:<22}\n",
+            "part", "group", "AUC lost without [95 %]", "AUC with only [95 %]"
+        );
+        let pooled = self
+            .walk_forward
+            .iter()
+            .flat_map(|w| w.importance.iter().map(|i| ("walk-forward", i)));
+        for (part, i) in self
+            .importance
+            .iter()
+            .map(|p| (p.part.as_str(), &p.importance))
+            .chain(pooled)
+        {
+            text += &format!(
+                "{:<12} {:<11} {:<26} {:<22}\n",
+                part,
+                i.group,
+                i.auc_drop.show(3),
+                i.auc_only.show(3)
+            );
         }
         text += "\n";
         for verdict in verdicts(self) {
@@ -160,7 +194,10 @@ fn series_rows(which: &str, tests: &SeriesTests, row: &dyn Fn(&str, &Estimate) -
     let mut rows = Vec::new();
     for series in &tests.series {
         rows.push(of(&series.name, row(&format!("{which}_trend"), &series.trend)));
-        rows.push(of(&series.name, row(&format!("{which}_volatility"), &series.volatility)));
+        rows.push(of(
+            &series.name,
+            row(&format!("{which}_volatility"), &series.volatility),
+        ));
         if let Ok(season) = &series.season {
             let estimate = Estimate {
                 p: Some(season.p),
@@ -180,7 +217,13 @@ fn series_rows(which: &str, tests: &SeriesTests, row: &dyn Fn(&str, &Estimate) -
                 ..Estimate::point(granger.f, granger.rows)
             };
             rows.push(of(&name, row(&format!("{which}_granger_f"), &estimate)));
-            rows.push(of(&name, row(&format!("{which}_granger_lag"), &Estimate::point(granger.lag as f64, granger.rows))));
+            rows.push(of(
+                &name,
+                row(
+                    &format!("{which}_granger_lag"),
+                    &Estimate::point(granger.lag as f64, granger.rows),
+                ),
+            ));
         }
     }
     rows
@@ -239,7 +282,11 @@ impl Outcome {
     }
 
     fn performance_section(&self) -> Section {
-        let all: Vec<_> = self.performance.iter().chain(self.walk_forward.iter().map(|w| &w.pooled)).collect();
+        let all: Vec<_> = self
+            .performance
+            .iter()
+            .chain(self.walk_forward.iter().map(|w| &w.pooled))
+            .collect();
         let rows = all.iter().map(|p| {
             vec![
                 p.part.clone().into(),
@@ -252,7 +299,16 @@ impl Outcome {
                 number(Some(p.auc.n as f64), 0),
             ]
         });
-        let columns = ["part", "model", "ROC AUC", "p", "accuracy", "log loss", "calibration error", "rows"];
+        let columns = [
+            "part",
+            "model",
+            "ROC AUC",
+            "p",
+            "accuracy",
+            "log loss",
+            "calibration error",
+            "rows",
+        ];
         let series = ["sequence", "logistic", "majority"].map(|model| {
             let of: Vec<_> = self.performance.iter().filter(|p| p.model == model).collect();
             let parts = Values::Names(of.iter().map(|p| p.part.clone()).collect());
@@ -265,9 +321,15 @@ impl Outcome {
             p permutes labels, which are exchangeable if days are independent of each other.";
         Section {
             title: "Does it predict?".into(),
-            text: std::iter::once(first.to_string()).chain(notes.into_iter().map(|note| format!("Note: {note}."))).collect(),
+            text: std::iter::once(first.to_string())
+                .chain(notes.into_iter().map(|note| format!("Note: {note}.")))
+                .collect(),
             blocks: vec![
-                table("Values with 95 % intervals; the calibration error has 10 bins of equal mass.", &columns, rows.collect()),
+                table(
+                    "Values with 95 % intervals; the calibration error has 10 bins of equal mass.",
+                    &columns,
+                    rows.collect(),
+                ),
                 figure(
                     "performance",
                     "ROC AUC by part and model",
@@ -281,23 +343,64 @@ impl Outcome {
     }
 
     fn importance_section(&self) -> Section {
-        let pooled = self.walk_forward.iter().flat_map(|w| w.importance.iter().map(|i| ("walk-forward".to_string(), i)));
-        let all: Vec<(String, &Importance)> = self.importance.iter().map(|p| (p.part.clone(), &p.importance)).chain(pooled).collect();
+        let pooled = self
+            .walk_forward
+            .iter()
+            .flat_map(|w| w.importance.iter().map(|i| ("walk-forward".to_string(), i)));
+        let all: Vec<(String, &Importance)> = self
+            .importance
+            .iter()
+            .map(|p| (p.part.clone(), &p.importance))
+            .chain(pooled)
+            .collect();
         let role = |group: &str| {
-            let role = self.data.groups.iter().find(|g| g.name == group).map_or(Role::Unknown, |g| g.role);
+            let role = self
+                .data
+                .groups
+                .iter()
+                .find(|g| g.name == group)
+                .map_or(Role::Unknown, |g| g.role);
             format!("{role:?}").to_lowercase()
         };
         let rows = all.iter().map(|(part, i)| {
-            let mut cells: Vec<Cell> = vec![part.clone().into(), i.group.clone().into(), role(&i.group).into(), cell(&i.auc_drop, 3), number(i.auc_drop.p, 3), number(i.auc_drop.q, 3)];
-            cells.extend([cell(&i.accuracy_drop, 3), cell(&i.auc_only, 3), cell(&i.accuracy_only, 3), cell(&i.probability_shift, 4)]);
+            let mut cells: Vec<Cell> = vec![
+                part.clone().into(),
+                i.group.clone().into(),
+                role(&i.group).into(),
+                cell(&i.auc_drop, 3),
+                number(i.auc_drop.p, 3),
+                number(i.auc_drop.q, 3),
+            ];
+            cells.extend([
+                cell(&i.accuracy_drop, 3),
+                cell(&i.auc_only, 3),
+                cell(&i.accuracy_only, 3),
+                cell(&i.probability_shift, 4),
+            ]);
             cells
         });
-        let columns = ["part", "group", "role", "AUC lost without", "p", "q", "accuracy lost without", "AUC with only", "accuracy with only", "squared shift of p(up)"];
+        let columns = [
+            "part",
+            "group",
+            "role",
+            "AUC lost without",
+            "p",
+            "q",
+            "accuracy lost without",
+            "AUC with only",
+            "accuracy with only",
+            "squared shift of p(up)",
+        ];
         let series = |of: fn(&Importance) -> &Estimate| -> Vec<Series> {
             let groups = self.data.groups.iter().map(|group| {
                 let own: Vec<_> = all.iter().filter(|(_, i)| i.group == group.name).collect();
                 let parts = Values::Names(own.iter().map(|(part, _)| part.clone()).collect());
-                with_interval(&group.name, Mark::Bar, parts, &own.iter().map(|(_, i)| of(i)).collect::<Vec<_>>())
+                with_interval(
+                    &group.name,
+                    Mark::Bar,
+                    parts,
+                    &own.iter().map(|(_, i)| of(i)).collect::<Vec<_>>(),
+                )
             });
             groups.collect()
         };
@@ -342,7 +445,14 @@ impl Outcome {
                 };
             }
         };
-        let ends = || Values::Names(walk.windows.iter().map(|w| disentangle_data::format_time(w.span[1])).collect());
+        let ends = || {
+            Values::Names(
+                walk.windows
+                    .iter()
+                    .map(|w| disentangle_data::format_time(w.span[1]))
+                    .collect(),
+            )
+        };
         let groups: Vec<Series> = (0..self.data.groups.len())
             .map(|g| {
                 let estimates: Vec<_> = walk.windows.iter().map(|w| &w.importance[g].auc_drop).collect();
@@ -370,12 +480,20 @@ impl Outcome {
         ];
         if let [first, second, ..] = &groups[..] {
             let x = first.y.iter().map(|y| y.unwrap_or(f64::NAN)).collect::<Vec<_>>();
-            let (x, y): (Vec<f64>, Vec<f64>) = x.into_iter().zip(second.y.iter().map(|y| y.unwrap_or(f64::NAN))).filter(|(a, b)| a.is_finite() && b.is_finite()).unzip();
+            let (x, y): (Vec<f64>, Vec<f64>) = x
+                .into_iter()
+                .zip(second.y.iter().map(|y| y.unwrap_or(f64::NAN)))
+                .filter(|(a, b)| a.is_finite() && b.is_finite())
+                .unzip();
             blocks.push(figure(
                 "importance-pairs",
                 &format!("Importance of {} against {}", second.name, first.name),
                 "One point a window; points along a falling line mean that the model trades one group for the other.",
-                [&format!("{}: loss of ROC AUC", first.name), &format!("{}: loss of ROC AUC", second.name), ""],
+                [
+                    &format!("{}: loss of ROC AUC", first.name),
+                    &format!("{}: loss of ROC AUC", second.name),
+                    "",
+                ],
                 vec![Series::new("windows", Mark::Points, Values::Numbers(x), y)],
                 vec![0.0],
             ));
@@ -395,13 +513,30 @@ impl Outcome {
         let history = &self.training.history;
         let curve = |name: &str, of: fn(&Epoch) -> f64| {
             let epochs = history.iter().map(|e| e.epoch as f64).collect();
-            Series::new(name, Mark::Line, Values::Numbers(epochs), history.iter().map(of).collect())
+            Series::new(
+                name,
+                Mark::Line,
+                Values::Numbers(epochs),
+                history.iter().map(of).collect(),
+            )
         };
         let dynamics = &self.training.dynamics;
         let rows = [
-            ("convergence rate", &dynamics.convergence_rate, "factor by which the distance to the best training loss shrinks in an epoch"),
-            ("generalisation gap", &dynamics.generalisation_gap, "mean of validation loss minus training loss"),
-            ("stability", &dynamics.stability, "standard deviation of the last 10 validation losses"),
+            (
+                "convergence rate",
+                &dynamics.convergence_rate,
+                "factor by which the distance to the best training loss shrinks in an epoch",
+            ),
+            (
+                "generalisation gap",
+                &dynamics.generalisation_gap,
+                "mean of validation loss minus training loss",
+            ),
+            (
+                "stability",
+                &dynamics.stability,
+                "standard deviation of the last 10 validation losses",
+            ),
         ];
         let why = match self.training.stop {
             Stop::Epochs => "all epochs were done",
@@ -422,13 +557,17 @@ impl Outcome {
                     "Loss by epoch",
                     "Cross-entropy, lower is better; ln 2 (dotted) is what a coin achieves, and a validation curve that rises while the other falls is overfitting.",
                     ["epoch", "cross-entropy", ""],
-                    vec![curve("training (with dropout)", |e| e.train_loss), curve("validation", |e| e.validation_loss)],
+                    vec![
+                        curve("training (with dropout)", |e| e.train_loss),
+                        curve("validation", |e| e.validation_loss),
+                    ],
                     vec![std::f64::consts::LN_2],
                 ),
                 table(
                     "Learning dynamics",
                     &["measure", "value", "meaning"],
-                    rows.map(|(name, estimate, meaning)| vec![name.into(), cell(estimate, 4), meaning.into()]).into(),
+                    rows.map(|(name, estimate, meaning)| vec![name.into(), cell(estimate, 4), meaning.into()])
+                        .into(),
                 ),
             ],
         }
@@ -436,11 +575,27 @@ impl Outcome {
 
     fn representation_section(&self) -> Section {
         let of = |label: u8| {
-            let points: Vec<_> = self.representation.points.iter().zip(&self.representation.labels).filter(|(_, l)| **l == label).map(|(p, _)| p).collect();
+            let points: Vec<_> = self
+                .representation
+                .points
+                .iter()
+                .zip(&self.representation.labels)
+                .filter(|(_, l)| **l == label)
+                .map(|(p, _)| p)
+                .collect();
             let axis = |a: usize| points.iter().map(|p| p[a]).collect::<Vec<_>>();
             Series {
                 z: Some(axis(2)),
-                ..Series::new(if label == 1 { "close rises" } else { "close does not rise" }, Mark::Points, Values::Numbers(axis(0)), axis(1))
+                ..Series::new(
+                    if label == 1 {
+                        "close rises"
+                    } else {
+                        "close does not rise"
+                    },
+                    Mark::Points,
+                    Values::Numbers(axis(0)),
+                    axis(1),
+                )
             }
         };
         let share = |k: usize| 100.0 * self.representation.share.get(k).copied().unwrap_or(0.0);
@@ -454,7 +609,11 @@ impl Outcome {
                 "representation",
                 "Pooled representation of test rows",
                 "Drag to turn; if the colours separate, the last layer tells the classes apart, and if they mix, it does not.",
-                [&format!("PC 1 ({:.0} %)", share(0)), &format!("PC 2 ({:.0} %)", share(1)), &format!("PC 3 ({:.0} %)", share(2))],
+                [
+                    &format!("PC 1 ({:.0} %)", share(0)),
+                    &format!("PC 2 ({:.0} %)", share(1)),
+                    &format!("PC 3 ({:.0} %)", share(2)),
+                ],
                 vec![of(0), of(1)],
                 vec![],
             )],
@@ -474,9 +633,16 @@ impl Outcome {
         });
         let groups = data.groups.iter().map(|g| {
             let names: Vec<&str> = g.columns.iter().map(|&c| data.features[c].as_str()).collect();
-            vec![g.name.clone().into(), format!("{:?}", g.role).to_lowercase().into(), names.join(", ").into()]
+            vec![
+                g.name.clone().into(),
+                format!("{:?}", g.role).to_lowercase().into(),
+                names.join(", ").into(),
+            ]
         });
-        let audit = self.audit.iter().map(|check| vec![check.name.clone().into(), check.detail.clone().into()]);
+        let audit = self
+            .audit
+            .iter()
+            .map(|check| vec![check.name.clone().into(), check.detail.clone().into()]);
         Section {
             title: "Data and leakage audit".into(),
             text: vec![format!(
@@ -486,9 +652,17 @@ impl Outcome {
                 self.parts().join(", ")
             )],
             blocks: vec![
-                table("Parts", &["part", "windows", "share of rises", "first target", "last target"], parts.collect()),
+                table(
+                    "Parts",
+                    &["part", "windows", "share of rises", "first target", "last target"],
+                    parts.collect(),
+                ),
                 table("Feature groups", &["group", "role", "columns"], groups.collect()),
-                table("Leakage audit: every check passed, or the run would have stopped", &["check", "result"], audit.collect()),
+                table(
+                    "Leakage audit: every check passed, or the run would have stopped",
+                    &["check", "result"],
+                    audit.collect(),
+                ),
             ],
         }
     }
@@ -512,27 +686,80 @@ fn series_section(title: &str, which: &str, tests: &Result<SeriesTests, String>)
         };
         let trend = Cell::Number {
             value: s.trend.value,
-            shown: s.trend.value.map_or_else(|| s.trend.show(0), |value| format!("{value:.3e}")),
+            shown: s
+                .trend
+                .value
+                .map_or_else(|| s.trend.show(0), |value| format!("{value:.3e}")),
         };
         let volatility = Cell::Number {
             value: s.volatility.value,
-            shown: s.volatility.value.map_or_else(|| s.volatility.show(0), |value| format!("{value:.4}")),
+            shown: s
+                .volatility
+                .value
+                .map_or_else(|| s.volatility.show(0), |value| format!("{value:.4}")),
         };
-        vec![s.name.clone().into(), trend, number(s.trend.q, 3), volatility, number(period, 1), number(p, 3), number(s.season_q, 3), reason.into()]
+        vec![
+            s.name.clone().into(),
+            trend,
+            number(s.trend.q, 3),
+            volatility,
+            number(period, 1),
+            number(p, 3),
+            number(s.season_q, 3),
+            reason.into(),
+        ]
     });
     let pairs = tests.pairs.iter().map(|pair| {
-        let mut cells: Vec<Cell> = vec![pair.names[0].clone().into(), pair.names[1].clone().into(), cell(&pair.correlation, 3), number(pair.correlation.q, 3)];
+        let mut cells: Vec<Cell> = vec![
+            pair.names[0].clone().into(),
+            pair.names[1].clone().into(),
+            cell(&pair.correlation, 3),
+            number(pair.correlation.q, 3),
+        ];
         match &pair.granger {
-            Ok(g) => cells.extend([number(Some(g.lag as f64), 0), number(Some(g.f), 2), number(Some(g.p), 3), number(pair.granger_q, 3), "".into()]),
-            Err(reason) => cells.extend([number(None, 0), number(None, 0), number(None, 0), number(None, 0), reason.clone().into()]),
+            Ok(g) => cells.extend([
+                number(Some(g.lag as f64), 0),
+                number(Some(g.f), 2),
+                number(Some(g.p), 3),
+                number(pair.granger_q, 3),
+                "".into(),
+            ]),
+            Err(reason) => cells.extend([
+                number(None, 0),
+                number(None, 0),
+                number(None, 0),
+                number(None, 0),
+                reason.clone().into(),
+            ]),
         }
         cells
     });
     let mut blocks = vec![
-        table("Trend, volatility and season of each series", &["series", "slope a step", "q", "volatility", "period", "p of period", "q", "note"], singles.collect()),
-        table("Pairs: correlation, and whether the past of the first helps to predict the second", &["first", "second", "correlation", "q", "lag", "F", "p", "q", "note"], pairs.collect()),
+        table(
+            "Trend, volatility and season of each series",
+            &[
+                "series",
+                "slope a step",
+                "q",
+                "volatility",
+                "period",
+                "p of period",
+                "q",
+                "note",
+            ],
+            singles.collect(),
+        ),
+        table(
+            "Pairs: correlation, and whether the past of the first helps to predict the second",
+            &["first", "second", "correlation", "q", "lag", "F", "p", "q", "note"],
+            pairs.collect(),
+        ),
     ];
-    let p_values: Vec<_> = tests.pairs.iter().filter_map(|pair| Some((pair.names.join(" → "), -pair.granger.as_ref().ok()?.p.log10()))).collect();
+    let p_values: Vec<_> = tests
+        .pairs
+        .iter()
+        .filter_map(|pair| Some((pair.names.join(" → "), -pair.granger.as_ref().ok()?.p.log10())))
+        .collect();
     if !p_values.is_empty() {
         let (names, heights): (Vec<String>, Vec<f64>) = p_values.into_iter().unzip();
         blocks.push(figure(
@@ -552,7 +779,15 @@ fn series_section(title: &str, which: &str, tests: &Result<SeriesTests, String>)
             let total: f64 = s.periodogram.iter().sum();
             let n = tests.length as f64;
             let frequencies = (1..=s.periodogram.len()).map(|j| j as f64 / n).collect();
-            Series::new(&s.name, Mark::Line, Values::Numbers(frequencies), s.periodogram.iter().map(|i| if total > 0.0 { i / total } else { 0.0 }).collect())
+            Series::new(
+                &s.name,
+                Mark::Line,
+                Values::Numbers(frequencies),
+                s.periodogram
+                    .iter()
+                    .map(|i| if total > 0.0 { i / total } else { 0.0 })
+                    .collect(),
+            )
         })
         .collect();
     if !spectra.is_empty() {

@@ -15,28 +15,60 @@ use super::outcome::{OneSeries, Pair, SeriesTests, WalkForward};
 const LONGEST: usize = 1000;
 
 /// Tests on the importance of each group through time.
-pub(super) fn of_importance(walk: &Result<WalkForward, String>, draws: usize, seed: Seed, threads: usize) -> Result<SeriesTests, String> {
-    let walk = walk.as_ref().map_err(|reason| format!("no importance through time ({reason})"))?;
+pub(super) fn of_importance(
+    walk: &Result<WalkForward, String>,
+    draws: usize,
+    seed: Seed,
+    threads: usize,
+) -> Result<SeriesTests, String> {
+    let walk = walk
+        .as_ref()
+        .map_err(|reason| format!("no importance through time ({reason})"))?;
     let groups = walk.windows.first().map_or(0, |window| window.importance.len());
     let mut series = Vec::new();
     for group in 0..groups {
-        let values: Option<Vec<f64>> = walk.windows.iter().map(|window| window.importance[group].auc_drop.value).collect();
+        let values: Option<Vec<f64>> = walk
+            .windows
+            .iter()
+            .map(|window| window.importance[group].auc_drop.value)
+            .collect();
         let values = values.ok_or("the importance of a window is undefined, because it holds one class only")?;
         series.push((walk.windows[0].importance[group].group.clone(), values));
     }
     if walk.windows.len() < 3 {
         return Err(format!("too short: {} windows", walk.windows.len()));
     }
-    let all: Vec<(usize, usize)> = (0..groups).flat_map(|a| (0..groups).map(move |b| (a, b))).filter(|(a, b)| a != b).collect();
-    Ok(tests("importance of each group (loss of ROC AUC without it) in the windows of the walk-forward", series, &all, draws, seed, threads))
+    let all: Vec<(usize, usize)> = (0..groups)
+        .flat_map(|a| (0..groups).map(move |b| (a, b)))
+        .filter(|(a, b)| a != b)
+        .collect();
+    Ok(tests(
+        "importance of each group (loss of ROC AUC without it) in the windows of the walk-forward",
+        series,
+        &all,
+        draws,
+        seed,
+        threads,
+    ))
 }
 
 /// Tests on the features themselves, of the first symbol; pairs are those of different groups.
 ///
 /// A value is taken every `step` rows only: indicators of neighbouring rows share their prices, and such overlap passes for
 /// trends, seasons and causes in every test.
-pub(super) fn of_features(dataset: &Dataset, step: usize, draws: usize, seed: Seed, threads: usize) -> Result<SeriesTests, String> {
-    let rows: Vec<usize> = dataset.windows.iter().filter(|w| w.subject == 0).map(|w| w.target - 1).collect();
+pub(super) fn of_features(
+    dataset: &Dataset,
+    step: usize,
+    draws: usize,
+    seed: Seed,
+    threads: usize,
+) -> Result<SeriesTests, String> {
+    let rows: Vec<usize> = dataset
+        .windows
+        .iter()
+        .filter(|w| w.subject == 0)
+        .map(|w| w.target - 1)
+        .collect();
     let mut rows: Vec<usize> = rows.into_iter().rev().step_by(step).take(LONGEST).collect();
     rows.reverse();
     if rows.len() < 4 {
@@ -47,20 +79,35 @@ pub(super) fn of_features(dataset: &Dataset, step: usize, draws: usize, seed: Se
         let values: Vec<f64> = rows.iter().map(|&row| f64::from(dataset.rows[[row, column]])).collect();
         // A price level wanders, and between wandering series every regression finds something: its changes are tested.
         let (name, values) = match name.starts_with("sma_") {
-            true => (format!("change of {name}"), values.windows(2).map(|pair| pair[1] - pair[0]).collect()),
+            true => (
+                format!("change of {name}"),
+                values.windows(2).map(|pair| pair[1] - pair[0]).collect(),
+            ),
             false => (name.clone(), values[1..].to_vec()),
         };
         series.push((name, values));
     }
     let group = |column: usize| dataset.groups.iter().position(|group| group.columns.contains(&column));
     let width = series.len();
-    let pairs: Vec<(usize, usize)> =
-        (0..width).flat_map(|a| (0..width).map(move |b| (a, b))).filter(|&(a, b)| group(a) != group(b)).collect();
-    let about = format!("feature series of {}, every {step} rows, so that no two values share a price", dataset.subjects[0]);
+    let pairs: Vec<(usize, usize)> = (0..width)
+        .flat_map(|a| (0..width).map(move |b| (a, b)))
+        .filter(|&(a, b)| group(a) != group(b))
+        .collect();
+    let about = format!(
+        "feature series of {}, every {step} rows, so that no two values share a price",
+        dataset.subjects[0]
+    );
     Ok(tests(&about, series, &pairs, draws, seed, threads))
 }
 
-fn tests(about: &str, series: Vec<(String, Vec<f64>)>, pairs: &[(usize, usize)], draws: usize, seed: Seed, threads: usize) -> SeriesTests {
+fn tests(
+    about: &str,
+    series: Vec<(String, Vec<f64>)>,
+    pairs: &[(usize, usize)],
+    draws: usize,
+    seed: Seed,
+    threads: usize,
+) -> SeriesTests {
     let length = series.first().map_or(0, |(_, values)| values.len());
     let jobs: Vec<(usize, usize)> = pairs.to_vec();
     let mut found: Vec<Pair> = parallel::map(threads, &jobs, |&(cause, effect)| {
@@ -85,7 +132,12 @@ fn tests(about: &str, series: Vec<(String, Vec<f64>)>, pairs: &[(usize, usize)],
     let p: Vec<Option<f64>> = single
         .iter()
         .flat_map(|series| [series.trend.p, series.season.as_ref().ok().map(|season| season.p)])
-        .chain(found.iter().flat_map(|pair| [pair.correlation.p.filter(|_| once(pair)), pair.granger.as_ref().ok().map(|granger| granger.p)]))
+        .chain(found.iter().flat_map(|pair| {
+            [
+                pair.correlation.p.filter(|_| once(pair)),
+                pair.granger.as_ref().ok().map(|granger| granger.p),
+            ]
+        }))
         .collect();
     let mut q = benjamini_hochberg_of(&p).into_iter();
     for series in &mut single {
@@ -96,7 +148,11 @@ fn tests(about: &str, series: Vec<(String, Vec<f64>)>, pairs: &[(usize, usize)],
         pair.correlation.q = q.next().flatten();
         pair.granger_q = q.next().flatten();
     }
-    let known: Vec<([String; 2], Option<f64>)> = found.iter().filter(|p| once(p)).map(|p| (p.names.clone(), p.correlation.q)).collect();
+    let known: Vec<([String; 2], Option<f64>)> = found
+        .iter()
+        .filter(|p| once(p))
+        .map(|p| (p.names.clone(), p.correlation.q))
+        .collect();
     for pair in found.iter_mut().filter(|pair| !once(pair)) {
         let twin = [pair.names[1].clone(), pair.names[0].clone()];
         pair.correlation.q = known.iter().find(|(names, _)| *names == twin).and_then(|(_, q)| *q);
@@ -125,10 +181,14 @@ fn one(name: String, values: Vec<f64>) -> OneSeries {
             },
             None => Estimate::undefined("too short", n),
         },
-        volatility: descriptive::std_dev(&values).map_or_else(|| Estimate::undefined("too short", n), |v| Estimate::point(v, n)),
+        volatility: descriptive::std_dev(&values)
+            .map_or_else(|| Estimate::undefined("too short", n), |v| Estimate::point(v, n)),
         season: spectrum::season(&values),
         season_q: None,
-        periodogram: trend.filter(|_| n > 2 * MAX_LAG).map(|trend| spectrum::periodogram(&trend.detrended)).unwrap_or_default(),
+        periodogram: trend
+            .filter(|_| n > 2 * MAX_LAG)
+            .map(|trend| spectrum::periodogram(&trend.detrended))
+            .unwrap_or_default(),
         values,
     }
 }

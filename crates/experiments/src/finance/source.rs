@@ -32,7 +32,9 @@ pub fn load(config: &FinanceConfig) -> Result<Loaded, ExperimentError> {
     let (name, simulated, (mut symbols, mut notices)) = match source {
         Source::Embedded => {
             let (mut symbols, notices) = parse_parquet("simulated-market.parquet", EMBEDDED)?;
-            symbols.iter_mut().for_each(|prices| prices.symbol = "SIMULATED".into());
+            for prices in &mut symbols {
+                prices.symbol = "SIMULATED".into();
+            }
             ("simulated market".to_string(), true, (symbols, notices))
         }
         // The content decides: a file may be called anything.
@@ -46,7 +48,10 @@ pub fn load(config: &FinanceConfig) -> Result<Loaded, ExperimentError> {
     for prices in &mut symbols {
         prices.clip(at(config.start), at(config.end));
         if prices.adjusted != prices.close && config.adjusted {
-            notices.push(format!("symbol `{}`: prices are adjusted for splits and dividends", prices.symbol));
+            notices.push(format!(
+                "symbol `{}`: prices are adjusted for splits and dividends",
+                prices.symbol
+            ));
         }
     }
     let mut hasher = blake3::Hasher::new();
@@ -85,10 +90,12 @@ fn choose(config: &FinanceConfig) -> Result<(Source, PathBuf), ExperimentError> 
             None
         }
     };
-    let guessed = path.as_deref().map(|path| match path.extension().and_then(|e| e.to_str()) {
-        Some("parquet" | "pq") => Source::Parquet,
-        _ => Source::Csv,
-    });
+    let guessed = path
+        .as_deref()
+        .map(|path| match path.extension().and_then(|e| e.to_str()) {
+            Some("parquet" | "pq") => Source::Parquet,
+            _ => Source::Csv,
+        });
     let source = config.source.or(named).or(guessed).unwrap_or(Source::Embedded);
     match (source, path) {
         (Source::Csv | Source::Parquet, None) => {
@@ -109,13 +116,20 @@ fn pick(symbols: Vec<Prices>, wanted: &[String], name: &str) -> Result<Vec<Price
         let shown = known.iter().take(20).cloned().collect::<Vec<_>>().join(", ");
         return Err(DataError::setting("symbols", unknown, format!("symbols that {name} holds: {shown}")).into());
     }
-    Ok(symbols.into_iter().filter(|prices| wanted.contains(&prices.symbol)).collect())
+    Ok(symbols
+        .into_iter()
+        .filter(|prices| wanted.contains(&prices.symbol))
+        .collect())
 }
 
 /// Every symbol must come; one that does not stops the run and is named.
 fn yahoo(config: &FinanceConfig) -> Result<(Vec<Prices>, Vec<String>), ExperimentError> {
     let day = |year, month, day| NaiveDate::from_ymd_opt(year, month, day).unwrap_or_default();
-    let mut symbols = if config.symbols.is_empty() { vec!["SPY".into()] } else { config.symbols.clone() };
+    let mut symbols = if config.symbols.is_empty() {
+        vec!["SPY".into()]
+    } else {
+        config.symbols.clone()
+    };
     symbols.sort();
     symbols.dedup();
     let start = config.start.unwrap_or_else(|| day(2020, 1, 1));
@@ -131,5 +145,9 @@ fn yahoo(config: &FinanceConfig) -> Result<(Vec<Prices>, Vec<String>), Experimen
             Err(error) => failures.push(error.to_string()),
         }
     }
-    if failures.is_empty() { Ok((prices, notices)) } else { Err(ExperimentError::Input(failures.join("; "))) }
+    if failures.is_empty() {
+        Ok((prices, notices))
+    } else {
+        Err(ExperimentError::Input(failures.join("; ")))
+    }
 }

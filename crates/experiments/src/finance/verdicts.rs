@@ -22,7 +22,10 @@ fn verdict(tone: Tone, text: String) -> Verdict {
 }
 
 fn on<'a>(outcome: &'a Outcome, part: &str) -> Option<&'a Performance> {
-    outcome.performance.iter().find(|p| p.model == "sequence" && p.part == part)
+    outcome
+        .performance
+        .iter()
+        .find(|p| p.model == "sequence" && p.part == part)
 }
 
 /// An interval above one half, and a permutation test that agrees.
@@ -31,7 +34,10 @@ fn predicts(auc: &Estimate) -> bool {
 }
 
 fn with_p(auc: &Estimate) -> String {
-    auc.p.map_or_else(|| format!("{}, no permutation test", auc.show(2)), |p| format!("{}, permutation p = {p:.2}", auc.show(2)))
+    auc.p.map_or_else(
+        || format!("{}, no permutation test", auc.show(2)),
+        |p| format!("{}, permutation p = {p:.2}", auc.show(2)),
+    )
 }
 
 fn power(outcome: &Outcome) -> Verdict {
@@ -40,43 +46,114 @@ fn power(outcome: &Outcome) -> Verdict {
     };
     let auc = &test.auc;
     if predicts(auc) {
-        verdict(Tone::Good, format!("predictive power on the test rows: AUC {}", with_p(auc)))
+        verdict(
+            Tone::Good,
+            format!("predictive power on the test rows: AUC {}", with_p(auc)),
+        )
     } else if auc.below(0.5) {
-        verdict(Tone::Bad, format!("worse than chance on the test rows, what was learned turned around: AUC {}", auc.show(2)))
+        verdict(
+            Tone::Bad,
+            format!(
+                "worse than chance on the test rows, what was learned turned around: AUC {}",
+                auc.show(2)
+            ),
+        )
     } else {
-        verdict(Tone::Neutral, format!("no evidence of predictive power on the test rows: AUC {}", with_p(auc)))
+        verdict(
+            Tone::Neutral,
+            format!("no evidence of predictive power on the test rows: AUC {}", with_p(auc)),
+        )
     }
 }
 
 /// The group whose removal costs most where the model was chosen.
 fn leaning(outcome: &Outcome) -> Option<Verdict> {
-    let part = if outcome.importance.iter().any(|i| i.part == "validation") { "validation" } else { "test" };
-    let mut groups: Vec<_> = outcome.importance.iter().filter(|i| i.part == part).map(|i| &i.importance).collect();
-    groups.sort_by(|a, b| b.auc_drop.value.unwrap_or(f64::NEG_INFINITY).total_cmp(&a.auc_drop.value.unwrap_or(f64::NEG_INFINITY)));
-    let first = groups.first()?;
-    let role = outcome.data.groups.iter().find(|group| group.name == first.group).map(|group| group.role);
-    let rest: Vec<String> = groups[1..].iter().map(|g| format!("{} {}", g.group, g.auc_drop.show(2))).collect();
-    let loss = format!("without it the {part} AUC falls by {} (others: {})", first.auc_drop.show(2), rest.join(", "));
-    Some(if first.auc_drop.above(0.0) && first.auc_drop.q.is_none_or(|q| q <= 0.05) {
-        match role {
-            Some(Role::Spurious | Role::Protected) => verdict(Tone::Bad, format!("the model leans on {}, a shortcut: {loss}", first.group)),
-            _ => verdict(Tone::Good, format!("the model leans on {}: {loss}", first.group)),
-        }
+    let part = if outcome.importance.iter().any(|i| i.part == "validation") {
+        "validation"
     } else {
-        verdict(Tone::Neutral, format!("the model leans on no group measurably: of {}, {loss}", first.group))
-    })
+        "test"
+    };
+    let mut groups: Vec<_> = outcome
+        .importance
+        .iter()
+        .filter(|i| i.part == part)
+        .map(|i| &i.importance)
+        .collect();
+    groups.sort_by(|a, b| {
+        b.auc_drop
+            .value
+            .unwrap_or(f64::NEG_INFINITY)
+            .total_cmp(&a.auc_drop.value.unwrap_or(f64::NEG_INFINITY))
+    });
+    let first = groups.first()?;
+    let role = outcome
+        .data
+        .groups
+        .iter()
+        .find(|group| group.name == first.group)
+        .map(|group| group.role);
+    let rest: Vec<String> = groups[1..]
+        .iter()
+        .map(|g| format!("{} {}", g.group, g.auc_drop.show(2)))
+        .collect();
+    let loss = format!(
+        "without it the {part} AUC falls by {} (others: {})",
+        first.auc_drop.show(2),
+        rest.join(", ")
+    );
+    Some(
+        if first.auc_drop.above(0.0) && first.auc_drop.q.is_none_or(|q| q <= 0.05) {
+            match role {
+                Some(Role::Spurious | Role::Protected) => verdict(
+                    Tone::Bad,
+                    format!("the model leans on {}, a shortcut: {loss}", first.group),
+                ),
+                _ => verdict(Tone::Good, format!("the model leans on {}: {loss}", first.group)),
+            }
+        } else {
+            verdict(
+                Tone::Neutral,
+                format!("the model leans on no group measurably: of {}, {loss}", first.group),
+            )
+        },
+    )
 }
 
 /// A group that helps on validation rows and no longer on test rows.
 fn breaking(outcome: &Outcome) -> Vec<Verdict> {
-    let of = |part: &str| outcome.importance.iter().filter(move |i| i.part == part).map(|i| i.importance.clone()).collect::<Vec<_>>();
-    let since = outcome.data.parts.iter().find(|p| p.part == "test").map(|p| p.span[0].date().to_string()).unwrap_or_default();
+    let of = |part: &str| {
+        outcome
+            .importance
+            .iter()
+            .filter(move |i| i.part == part)
+            .map(|i| i.importance.clone())
+            .collect::<Vec<_>>()
+    };
+    let since = outcome
+        .data
+        .parts
+        .iter()
+        .find(|p| p.part == "test")
+        .map(|p| p.span[0].date().to_string())
+        .unwrap_or_default();
     let (validation, test) = (of("validation"), of("test"));
-    let pairs = validation.iter().filter_map(|v| Some((v, test.iter().find(|t| t.group == v.group)?)));
+    let pairs = validation
+        .iter()
+        .filter_map(|v| Some((v, test.iter().find(|t| t.group == v.group)?)));
     pairs
-        .filter(|(v, t)| v.auc_drop.above(0.0) && t.auc_drop.high.zip(v.auc_drop.low).is_some_and(|(high, low)| high < low))
+        .filter(|(v, t)| {
+            v.auc_drop.above(0.0)
+                && t.auc_drop
+                    .high
+                    .zip(v.auc_drop.low)
+                    .is_some_and(|(high, low)| high < low)
+        })
         .map(|(v, t)| {
-            let what = if t.auc_drop.above(0.0) { "pays less" } else { "stops paying" };
+            let what = if t.auc_drop.above(0.0) {
+                "pays less"
+            } else {
+                "stops paying"
+            };
             let text = format!(
                 "{} {what} in the test rows, from {since}: it was worth {} of AUC in validation, and {} in test",
                 v.group,
@@ -92,11 +169,22 @@ fn against_logistic(outcome: &Outcome) -> Option<Verdict> {
     let (_, difference) = outcome.over_logistic.iter().find(|(part, _)| part == "test")?;
     let shown = difference.show(2);
     Some(if difference.above(0.0) {
-        verdict(Tone::Good, format!("the transformer beats a logistic regression on the test rows: AUC difference {shown}"))
+        verdict(
+            Tone::Good,
+            format!("the transformer beats a logistic regression on the test rows: AUC difference {shown}"),
+        )
     } else if difference.below(0.0) {
-        verdict(Tone::Bad, format!("a logistic regression beats the transformer on the test rows: AUC difference {shown}"))
+        verdict(
+            Tone::Bad,
+            format!("a logistic regression beats the transformer on the test rows: AUC difference {shown}"),
+        )
     } else {
-        verdict(Tone::Neutral, format!("the transformer is not distinguishable from a logistic regression on the test rows: AUC difference {shown}"))
+        verdict(
+            Tone::Neutral,
+            format!(
+                "the transformer is not distinguishable from a logistic regression on the test rows: AUC difference {shown}"
+            ),
+        )
     })
 }
 
@@ -104,19 +192,35 @@ fn through_time(outcome: &Outcome, walk: &WalkForward) -> Verdict {
     let auc = &walk.pooled.auc;
     let (shown, rows) = (with_p(auc), auc.n);
     if !predicts(auc) {
-        return verdict(Tone::Neutral, format!("refitted through time, there is no evidence of predictive power: AUC {shown} over {rows} rows"));
+        return verdict(
+            Tone::Neutral,
+            format!("refitted through time, there is no evidence of predictive power: AUC {shown} over {rows} rows"),
+        );
     }
     // A prediction that a shortcut makes is no good news.
     let shortcut = walk.importance.iter().filter(|i| i.auc_drop.above(0.0)).find(|i| {
-        let role = outcome.data.groups.iter().find(|group| group.name == i.group).map(|group| group.role);
+        let role = outcome
+            .data
+            .groups
+            .iter()
+            .find(|group| group.name == i.group)
+            .map(|group| group.role);
         matches!(role, Some(Role::Spurious | Role::Protected))
     });
     match shortcut {
         Some(i) => {
             let lost = i.auc_drop.show(2);
-            let text = format!("refitted through time, the model predicts by a shortcut: AUC {shown} over {rows} rows, of which {} makes {lost}", i.group);
+            let text = format!(
+                "refitted through time, the model predicts by a shortcut: AUC {shown} over {rows} rows, of which {} makes {lost}",
+                i.group
+            );
             verdict(Tone::Bad, text)
         }
-        None => verdict(Tone::Good, format!("refitted through time, the model predicts rows that it had not seen: AUC {shown} over {rows} rows")),
+        None => verdict(
+            Tone::Good,
+            format!(
+                "refitted through time, the model predicts rows that it had not seen: AUC {shown} over {rows} rows"
+            ),
+        ),
     }
 }

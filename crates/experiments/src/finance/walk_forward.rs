@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     FinanceConfig,
     evaluate::{Scored, performance},
-    groups_of, permute_days,
+    groups_of,
     outcome::{WalkForward, WalkWindow},
+    permute_days,
 };
 use crate::{Context, ExperimentError, context::CANCEL};
 
@@ -43,7 +44,10 @@ struct Step {
 fn plan(dataset: &Dataset, config: &FinanceConfig) -> Result<Vec<Step>, String> {
     let (n, symbols) = (dataset.windows.len(), dataset.subjects.len());
     // Windows of several symbols share their times, so that the gap in windows is as many times as wide.
-    let (gap, history) = (config.features().embargo() * symbols, config.features().longest_indicator() - 1);
+    let (gap, history) = (
+        config.features().embargo() * symbols,
+        config.features().longest_indicator() - 1,
+    );
     let (window, least) = (config.window, config.first_refit_rows);
     let first = least + gap;
     if n < first + window {
@@ -63,7 +67,8 @@ fn plan(dataset: &Dataset, config: &FinanceConfig) -> Result<Vec<Step>, String> 
             let limit = &mut limit[window.subject as usize];
             *limit = (*limit).min(window.start);
         }
-        let clear = |row: &usize| dataset.windows[*row].target + history < limit[dataset.windows[*row].subject as usize];
+        let clear =
+            |row: &usize| dataset.windows[*row].target + history < limit[dataset.windows[*row].subject as usize];
         let mut fit: Vec<usize> = (0..start - gap).filter(clear).collect();
         fit.drain(..fit.len().saturating_sub(config.refit_rows.max(least)));
         start += window;
@@ -93,12 +98,17 @@ pub(super) fn run(
     let bar = context.progress("walk-forward refits", plan.len());
     for (index, step) in plan.iter().enumerate() {
         let name = context.name(&format!("checkpoint/walk-forward-{index}.json"));
-        let kept = std::fs::read(context.run.path().join(&name)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let kept = std::fs::read(context.run.path().join(&name))
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let score: Scores = match kept {
             Some(score) => score,
             None => {
                 let score = refit(dataset, config, context, index, step)?;
-                context.run.write(&name, &serde_json::to_vec(&score).map_err(|e| ExperimentError::Failed(e.to_string()))?)?;
+                context.run.write(
+                    &name,
+                    &serde_json::to_vec(&score).map_err(|e| ExperimentError::Failed(e.to_string()))?,
+                )?;
                 score
             }
         };
@@ -142,7 +152,14 @@ fn refit(
     }
     let logits = |x: &ndarray::Array3<f32>| probing::logits(&trained.model, x, context.device, context.threads);
     let inputs = own.inputs(rows);
-    let ablated = importance::ablate(&inputs, &groups_of(dataset), DRAWS, |seed| permute_days(dataset, rows, seed), seed.child("permute"), logits)?;
+    let ablated = importance::ablate(
+        &inputs,
+        &groups_of(dataset),
+        DRAWS,
+        |seed| permute_days(dataset, rows, seed),
+        seed.child("permute"),
+        logits,
+    )?;
     let (without, only) = ablated.into_iter().map(|a| (a.without, a.only)).unzip();
     Ok(Scores {
         train_rows: fit.len(),
@@ -166,7 +183,9 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
     let groups = groups_of(dataset);
     let ablated = |parts: &[&Scores], group: usize| {
         let join = |of: &dyn Fn(&Scores) -> &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
-            (0..DRAWS).map(|draw| parts.iter().flat_map(|score| of(score)[draw].clone()).collect()).collect()
+            (0..DRAWS)
+                .map(|draw| parts.iter().flat_map(|score| of(score)[draw].clone()).collect())
+                .collect()
         };
         Ablated {
             group: groups[group].0.clone(),
@@ -177,12 +196,19 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
     let windows = scores.iter().map(|score| {
         let labels = dataset.labels(&score.rows);
         let ranked = RankedScores::new(&score.logits, &labels);
-        let right: Vec<f64> = score.logits.iter().zip(&labels).map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5)))).collect();
+        let right: Vec<f64> = score
+            .logits
+            .iter()
+            .zip(&labels)
+            .map(|(z, y)| f64::from(u8::from((*z > 0.0) == (*y > 0.5))))
+            .collect();
         let time = |row: &usize| dataset.windows[*row].time;
         WalkWindow {
             span: [score.rows.first().map(time), score.rows.last().map(time)].map(Option::unwrap_or_default),
             train_rows: score.train_rows,
-            auc: bootstrap.estimate_weighted(labels.len(), |weights| ranked.auc(weights)).within(0.0, 1.0),
+            auc: bootstrap
+                .estimate_weighted(labels.len(), |weights| ranked.auc(weights))
+                .within(0.0, 1.0),
             accuracy: weighted_mean(bootstrap, &right).within(0.0, 1.0),
             importance: (0..groups.len())
                 .map(|group| importance::importance(&score.logits, &labels, &ablated(&[score], group), bootstrap))
@@ -201,7 +227,9 @@ fn summarise(dataset: &Dataset, config: &FinanceConfig, bootstrap: &Bootstrap, s
     };
     WalkForward {
         windows: windows.collect(),
-        pooled: performance(&scored, bootstrap, config.permutations, |seed| permute_days(dataset, &rows, seed)),
+        pooled: performance(&scored, bootstrap, config.permutations, |seed| {
+            permute_days(dataset, &rows, seed)
+        }),
         importance: (0..groups.len())
             .map(|group| {
                 // Ten draws are enough for a mean, not for a test: there is no p.
@@ -219,7 +247,12 @@ mod tests {
 
     #[test]
     fn refits_never_see_what_they_are_scored_on() {
-        let symbols = [1, 2].map(|seed| simulate(&MarketConfig { seed, ..MarketConfig::default() }));
+        let symbols = [1, 2].map(|seed| {
+            simulate(&MarketConfig {
+                seed,
+                ..MarketConfig::default()
+            })
+        });
         for count in [1, 2] {
             let config = FinanceConfig::default();
             let dataset = config.features().dataset("market", true, &symbols[..count]).unwrap();
@@ -229,10 +262,18 @@ mod tests {
             for step in &plan {
                 assert!((200..=500).contains(&step.fit.len()), "{}", step.fit.len());
                 for subject in 0..count as u32 {
-                    let of = |rows: &[usize]| rows.iter().map(|&r| dataset.windows[r].clone()).filter(|w| w.subject == subject).collect::<Vec<_>>();
+                    let of = |rows: &[usize]| {
+                        rows.iter()
+                            .map(|&r| dataset.windows[r].clone())
+                            .filter(|w| w.subject == subject)
+                            .collect::<Vec<_>>()
+                    };
                     let latest = of(&step.fit).iter().map(|w| w.target).max().unwrap();
                     let earliest = of(&step.score).iter().map(|w| w.start).min().unwrap();
-                    assert!(earliest - 19 > latest, "the first scored window and its indicators begin after the last fitted target");
+                    assert!(
+                        earliest - 19 > latest,
+                        "the first scored window and its indicators begin after the last fitted target"
+                    );
                 }
                 scored.extend(step.score.clone());
             }
@@ -240,8 +281,15 @@ mod tests {
             once.dedup();
             assert_eq!(once, scored);
         }
-        let short = FinanceConfig { first_refit_rows: 5000, ..FinanceConfig::default() };
+        let short = FinanceConfig {
+            first_refit_rows: 5000,
+            ..FinanceConfig::default()
+        };
         let dataset = short.features().dataset("market", true, &symbols[..1]).unwrap();
-        assert!(super::plan(&dataset, &short).unwrap_err().starts_with("too few rows: 957 windows, and 5150 are needed"));
+        assert!(
+            super::plan(&dataset, &short)
+                .unwrap_err()
+                .starts_with("too few rows: 957 windows, and 5150 are needed")
+        );
     }
 }

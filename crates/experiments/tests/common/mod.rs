@@ -41,7 +41,11 @@ pub(crate) fn finance(folder: &Path, out: &str, more: &[&str]) -> Command {
 #[track_caller]
 pub(crate) fn succeed(command: &mut Command) -> Output {
     let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command:?}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output
 }
 
@@ -54,8 +58,20 @@ pub(crate) fn good_rows() -> Vec<String> {
     let prices = simulate(&MarketConfig::default());
     let mut rows = vec!["Date,Open,High,Low,Close,Adj Close,Volume".to_string()];
     for i in 0..500 {
-        let values = [prices.open[i], prices.high[i], prices.low[i], prices.close[i], prices.adjusted[i]].map(|v| v.to_string());
-        rows.push(format!("{},{},{}", prices.times[i].date(), values.join(","), prices.volume[i]));
+        let values = [
+            prices.open[i],
+            prices.high[i],
+            prices.low[i],
+            prices.close[i],
+            prices.adjusted[i],
+        ]
+        .map(|v| v.to_string());
+        rows.push(format!(
+            "{},{},{}",
+            prices.times[i].date(),
+            values.join(","),
+            prices.volume[i]
+        ));
     }
     rows
 }

@@ -29,7 +29,13 @@ impl Attention {
     }
 
     /// `[row, position, width]` to the same; `masked` is true where a key is padding, `[row, 1, 1, position]`.
-    pub(crate) fn forward(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, layer: usize, pass: &mut Pass) -> Tensor<3> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        masked: Option<&Tensor<4, Bool>>,
+        layer: usize,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
         let [rows, positions, width] = x.dims();
         let head = width / self.heads;
         let at = |part| SiteName::layer(layer, part);
@@ -68,6 +74,8 @@ impl Attention {
             ("attn.z", head),
             ("attn.out", [1, positions, width]),
         ];
-        sites.map(|(part, axes)| crate::Site::new(SiteName::layer(layer, part), axes)).into()
+        sites
+            .map(|(part, axes)| crate::Site::new(SiteName::layer(layer, part), axes))
+            .into()
     }
 }

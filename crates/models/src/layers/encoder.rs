@@ -37,7 +37,11 @@ impl EncoderConfig {
         let (width, hidden) = (self.width as u128, self.feed_forward as u128);
         let parameters = self.layers as u128 * (4 * width * width + 2 * width * hidden);
         if parameters > MOST_PARAMETERS {
-            return Err(ModelError::setting("hidden", self.width, format!("sizes that give fewer than {MOST_PARAMETERS} parameters")));
+            return Err(ModelError::setting(
+                "hidden",
+                self.width,
+                format!("sizes that give fewer than {MOST_PARAMETERS} parameters"),
+            ));
         }
         if !self.width.is_multiple_of(self.heads) {
             let expected = format!("a divisor of hidden = {}", self.width);
@@ -49,7 +53,11 @@ impl EncoderConfig {
     pub(crate) fn sites(&self, positions: usize) -> Vec<Site> {
         let sites = (0..self.layers).flat_map(|layer| {
             let mut sites = Attention::sites(layer, self.heads, positions, self.width);
-            for (part, width) in [("ff.hidden", self.feed_forward), ("ff.out", self.width), ("resid", self.width)] {
+            for (part, width) in [
+                ("ff.hidden", self.feed_forward),
+                ("ff.out", self.width),
+                ("resid", self.width),
+            ] {
                 sites.push(Site::new(SiteName::layer(layer, part), [1, positions, width]));
             }
             sites
@@ -67,7 +75,9 @@ pub(crate) struct Encoder {
 impl Encoder {
     pub(crate) fn new(init: &Init, config: &EncoderConfig) -> Self {
         let layers = (0..config.layers).map(|layer| EncoderLayer::new(&init.child(&layer.to_string()), config));
-        Self { layers: layers.collect() }
+        Self {
+            layers: layers.collect(),
+        }
     }
 
     pub(crate) fn forward(&self, mut x: Tensor<3>, key_mask: Option<&Tensor<2, Bool>>, pass: &mut Pass) -> Tensor<3> {

@@ -55,7 +55,10 @@ mod tests {
             }
         }
         for (found, expected) in parameters.iter().zip(expected) {
-            assert!((f64::from(*found) - expected).abs() < 1e-5, "{found} instead of {expected}");
+            assert!(
+                (f64::from(*found) - expected).abs() < 1e-5,
+                "{found} instead of {expected}"
+            );
         }
     }
 }

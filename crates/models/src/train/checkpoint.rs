@@ -60,14 +60,21 @@ impl Checkpoint {
             ("adam.second", bytes(&self.adam.second)),
         ];
         let shape = vec![self.parameters.len()];
-        let views: Result<Vec<_>, _> =
-            parts.iter().map(|(name, part)| TensorView::new(Dtype::F32, shape.clone(), part).map(|view| (*name, view))).collect();
+        let views: Result<Vec<_>, _> = parts
+            .iter()
+            .map(|(name, part)| TensorView::new(Dtype::F32, shape.clone(), part).map(|view| (*name, view)))
+            .collect();
         let text = |error_of: serde_json::Error| error(error_of.to_string());
         let metadata = HashMap::from([
-            ("progress".to_string(), serde_json::to_string(&self.progress).map_err(text)?),
+            (
+                "progress".to_string(),
+                serde_json::to_string(&self.progress).map_err(text)?,
+            ),
             ("steps".to_string(), self.adam.steps.to_string()),
         ]);
-        let content = views.and_then(|views| safetensors::serialize(views, Some(metadata))).map_err(|e| error(e.to_string()))?;
+        let content = views
+            .and_then(|views| safetensors::serialize(views, Some(metadata)))
+            .map_err(|e| error(e.to_string()))?;
         write_by_rename(path, &content).map_err(|e| error(e.to_string()))
     }
 
@@ -81,7 +88,9 @@ impl Checkpoint {
         let (_, metadata) = SafeTensors::read_metadata(&content).map_err(|e| error(&e.to_string()))?;
         let field = |name: &str| metadata.metadata().as_ref().and_then(|map| map.get(name));
         let unknown = || error("it does not say how far training was");
-        let progress = field("progress").and_then(|text| serde_json::from_str(text).ok()).ok_or_else(unknown)?;
+        let progress = field("progress")
+            .and_then(|text| serde_json::from_str(text).ok())
+            .ok_or_else(unknown)?;
         let steps = field("steps").and_then(|text| text.parse().ok()).ok_or_else(unknown)?;
         let file = SafeTensors::deserialize(&content).map_err(|e| error(&e.to_string()))?;
         let part = |name: &str| -> Result<Vec<f32>, ModelError> {

@@ -85,7 +85,11 @@ impl TrainConfig {
             return Err(ModelError::setting("micro_batch", 0, "at least 1"));
         }
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return Err(ModelError::setting("learning_rate", self.learning_rate, "a number above 0"));
+            return Err(ModelError::setting(
+                "learning_rate",
+                self.learning_rate,
+                "a number above 0",
+            ));
         }
         Ok(())
     }
@@ -142,12 +146,16 @@ pub fn train(
 ) -> Result<Trained, ModelError> {
     config.check()?;
     if task.train.is_empty() || task.validation.is_empty() {
-        return Err(ModelError::Train("there are no training rows or no validation rows".into()));
+        return Err(ModelError::Train(
+            "there are no training rows or no validation rows".into(),
+        ));
     }
     let start = parameters::flatten(model);
     let mut state = match control.resume.take() {
         Some(checkpoint) if checkpoint.parameters.len() == start.len() => checkpoint,
-        Some(_) => return Err(ModelError::Train("the checkpoint is of another model".into())),
+        Some(_) => {
+            return Err(ModelError::Train("the checkpoint is of another model".into()));
+        }
         None => Checkpoint::start(start),
     };
     let stop = std::thread::scope(|scope| {
@@ -184,7 +192,12 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn epochs(&self, state: &mut Checkpoint, strategy: &mut dyn Strategy, control: &mut Control) -> Result<Stop, ModelError> {
+    fn epochs(
+        &self,
+        state: &mut Checkpoint,
+        strategy: &mut dyn Strategy,
+        control: &mut Control,
+    ) -> Result<Stop, ModelError> {
         let mut written = Instant::now();
         loop {
             let done = state.progress.history.len();
@@ -204,12 +217,18 @@ impl Run<'_> {
             };
             for value in [epoch.train_loss, epoch.validation_loss, epoch.gradient_norm] {
                 if !value.is_finite() {
-                    let reason = format!("the loss or its gradient is {value} in epoch {}; a smaller learning_rate may help", epoch.epoch);
+                    let reason = format!(
+                        "the loss or its gradient is {value} in epoch {}; a smaller learning_rate may help",
+                        epoch.epoch
+                    );
                     return Err(ModelError::Train(reason));
                 }
             }
             if state.parameters.iter().any(|parameter| !parameter.is_finite()) {
-                let reason = format!("weights are no longer finite after epoch {}; a smaller learning_rate may help", epoch.epoch);
+                let reason = format!(
+                    "weights are no longer finite after epoch {}; a smaller learning_rate may help",
+                    epoch.epoch
+                );
                 return Err(ModelError::Train(reason));
             }
             state.progress.history.push(epoch);
@@ -226,7 +245,11 @@ impl Run<'_> {
             }
             // An event too many is cut off when a run is resumed; one too few could not be made again.
             (control.on_epoch)(&epoch);
-            if control.checkpoint.as_ref().is_some_and(|(_, pause)| written.elapsed() >= *pause) {
+            if control
+                .checkpoint
+                .as_ref()
+                .is_some_and(|(_, pause)| written.elapsed() >= *pause)
+            {
                 keep(state, control)?;
                 written = Instant::now();
             }
@@ -234,12 +257,25 @@ impl Run<'_> {
     }
 
     /// One pass over the training rows; `None` if it was cut short.
-    fn epoch(&self, state: &mut Checkpoint, strategy: &mut dyn Strategy, cancel: &AtomicBool) -> Result<Option<Epoch>, ModelError> {
+    fn epoch(
+        &self,
+        state: &mut Checkpoint,
+        strategy: &mut dyn Strategy,
+        cancel: &AtomicBool,
+    ) -> Result<Option<Epoch>, ModelError> {
         let number = state.progress.history.len() + 1;
         let mut order = self.task.train.to_vec();
-        let size = if self.config.batch == 0 { order.len() } else { self.config.batch };
+        let size = if self.config.batch == 0 {
+            order.len()
+        } else {
+            self.config.batch
+        };
         if size < order.len() {
-            self.seed.child("shuffle").index(number as u64).rng().shuffle(&mut order);
+            self.seed
+                .child("shuffle")
+                .index(number as u64)
+                .rng()
+                .shuffle(&mut order);
         }
         let (mut total, mut norm) = (0.0, 0.0);
         let mut version = Version {
@@ -253,7 +289,9 @@ impl Run<'_> {
             let (loss, gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
             total += loss * windows.len() as f64;
             norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
-            state.adam.step(&mut state.parameters, &gradient, self.config.learning_rate);
+            state
+                .adam
+                .step(&mut state.parameters, &gradient, self.config.learning_rate);
             version = Version {
                 number: state.adam.steps,
                 parameters: Arc::new(state.parameters.clone()),
@@ -263,7 +301,10 @@ impl Run<'_> {
         Ok(Some(Epoch {
             epoch: number,
             train_loss: total / order.len() as f64,
-            validation_loss: self.task.loss.mean(&validation, &self.task.dataset.labels(self.task.validation)),
+            validation_loss: self
+                .task
+                .loss
+                .mean(&validation, &self.task.dataset.labels(self.task.validation)),
             gradient_norm: norm,
         }))
     }
@@ -283,8 +324,11 @@ impl Run<'_> {
         let add = |sum: &mut Vec<f32>, part: &[f32]| sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
         if strategy.whole_batch() {
             let mut outputs = Vec::with_capacity(windows.len());
-            let forward = |micro, _| Work::Forward { dropout: dropout(micro) };
-            self.workers.run(windows, size, version, forward, |done| outputs.extend(done.outputs))?;
+            let forward = |micro, _| Work::Forward {
+                dropout: dropout(micro),
+            };
+            self.workers
+                .run(windows, size, version, forward, |done| outputs.extend(done.outputs))?;
             let dataset = self.task.dataset;
             let environments: Vec<u32> = windows.iter().map(|&w| dataset.windows[w].environment).collect();
             let batch = Batch {
@@ -297,7 +341,9 @@ impl Run<'_> {
             let backward = |_, rows: std::ops::Range<usize>| Work::Backward {
                 gradient: objective.gradient[rows].to_vec(),
             };
-            self.workers.run(windows, size, version, backward, |done| add(&mut gradient, &done.gradient))?;
+            self.workers.run(windows, size, version, backward, |done| {
+                add(&mut gradient, &done.gradient);
+            })?;
         } else {
             let total = windows.len();
             let work = |micro, _| Work::Gradient {
@@ -314,7 +360,13 @@ impl Run<'_> {
 
     fn outputs(&self, windows: &[usize], version: &Version) -> Result<Vec<f32>, ModelError> {
         let mut outputs = Vec::with_capacity(windows.len());
-        self.workers.run(windows, self.config.micro_batch, version, |_, _| Work::Logits, |done| outputs.extend(done.outputs))?;
+        self.workers.run(
+            windows,
+            self.config.micro_batch,
+            version,
+            |_, _| Work::Logits,
+            |done| outputs.extend(done.outputs),
+        )?;
         Ok(outputs)
     }
 }

@@ -18,7 +18,10 @@ impl Loss {
         let (z, y) = (f64::from(output), f64::from(label));
         match self {
             // softplus(z) = max(z, 0) + ln(1 + exp(-|z|)) does not overflow.
-            Loss::Bce => (z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z, 1.0 / (1.0 + (-z).exp()) - y),
+            Loss::Bce => (
+                z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z,
+                1.0 / (1.0 + (-z).exp()) - y,
+            ),
             Loss::Mse => ((z - y) * (z - y), 2.0 * (z - y)),
         }
     }

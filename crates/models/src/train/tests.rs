@@ -1,7 +1,7 @@
 use std::{sync::atomic::AtomicBool, time::Duration};
 
 use burn::tensor::Device;
-use chrono::{DateTime, NaiveDateTime};
+use chrono::DateTime;
 use disentangle_data::{Dataset, Scaler, Seed, Split, Window};
 use ndarray::Array2;
 
@@ -14,7 +14,7 @@ pub(crate) fn dataset(x: &[f32], labels: &[f32], positions: usize, features: usi
     let windows = labels.iter().enumerate().map(|(row, &label)| Window {
         start: row * positions,
         target: (row + 1) * positions,
-        time: NaiveDateTime::from(DateTime::from_timestamp(row as i64, 0).unwrap().naive_utc()),
+        time: DateTime::from_timestamp(row as i64, 0).unwrap().naive_utc(),
         subject: 0,
         environment: (row % 2) as u32,
         label,
@@ -38,7 +38,10 @@ pub(crate) fn dataset(x: &[f32], labels: &[f32], positions: usize, features: usi
 
 fn task_data(config: &ModelConfig, n: usize) -> Dataset {
     let x = tests::rows(n, config);
-    let labels: Vec<f32> = x.outer_iter().map(|row| f32::from(u8::from(row[[0, 0]] + row[[1, 1]] > 0.0))).collect();
+    let labels: Vec<f32> = x
+        .outer_iter()
+        .map(|row| f32::from(u8::from(row[[0, 0]] + row[[1, 1]] > 0.0)))
+        .collect();
     let (positions, features) = (x.dim().1, x.dim().2);
     dataset(x.as_slice().unwrap(), &labels, positions, features)
 }
@@ -101,7 +104,10 @@ fn any_number_of_threads_gives_the_same_bits() {
     for family in tests::zoo() {
         for batch in [0, 20] {
             let run = |threads| {
-                let setup = Setup { threads, ..Setup::new(3, batch) };
+                let setup = Setup {
+                    threads,
+                    ..Setup::new(3, batch)
+                };
                 bits(&setup.run(&family, &mut Erm).unwrap())
             };
             let one = run(1);
@@ -179,7 +185,11 @@ impl Strategy for Variance {
     fn objective(&mut self, loss: Loss, outputs: &[f32], batch: &Batch) -> LossAndGradient {
         let mut risks = [0.0f64; 2];
         let mut counts = [0.0f64; 2];
-        let rows: Vec<(f64, f64)> = outputs.iter().zip(batch.labels).map(|(&z, &y)| loss.row(z, y)).collect();
+        let rows: Vec<(f64, f64)> = outputs
+            .iter()
+            .zip(batch.labels)
+            .map(|(&z, &y)| loss.row(z, y))
+            .collect();
         for (row, &environment) in rows.iter().zip(batch.environments) {
             risks[environment as usize] += row.0;
             counts[environment as usize] += 1.0;
@@ -208,12 +218,19 @@ fn whole_batch_objectives_do_not_depend_on_the_micro_batch() {
             let mut setup = Setup::new(2, 0);
             setup.config.micro_batch = micro_batch;
             let trained = setup.run(&family, &mut Variance).unwrap();
-            (trained.history[0].train_loss, trained.history[0].gradient_norm, trained.history[1].train_loss)
+            (
+                trained.history[0].train_loss,
+                trained.history[0].gradient_norm,
+                trained.history[1].train_loss,
+            )
         };
         let whole = run(50);
         for size in [8, 64] {
             let parts = run(size);
-            assert!((whole.0 - parts.0).abs() < 1e-6 && (whole.2 - parts.2).abs() < 1e-5, "{whole:?} {parts:?}");
+            assert!(
+                (whole.0 - parts.0).abs() < 1e-6 && (whole.2 - parts.2).abs() < 1e-5,
+                "{whole:?} {parts:?}"
+            );
             assert!((whole.1 - parts.1).abs() < 1e-4 * whole.1, "{whole:?} {parts:?}");
         }
     }
@@ -233,7 +250,10 @@ fn the_mean_over_rows_does_not_depend_on_the_micro_batch_either() {
     for size in [7, 16] {
         let parts = run(size);
         assert!((whole[0].train_loss - parts[0].train_loss).abs() < 1e-6);
-        assert!((whole[0].gradient_norm - parts[0].gradient_norm).abs() < 1e-4 * whole[0].gradient_norm, "{whole:?} {parts:?}");
+        assert!(
+            (whole[0].gradient_norm - parts[0].gradient_norm).abs() < 1e-4 * whole[0].gradient_norm,
+            "{whole:?} {parts:?}"
+        );
     }
 }
 
@@ -270,18 +290,37 @@ fn dropout_and_the_order_of_rows_are_random_by_step_and_seed() {
             resume: None,
         };
         let trained = train(&model, &task, &mut Erm, &config, Seed::new(seed), &device, control).unwrap();
-        trained.history.iter().flat_map(|epoch| [epoch.train_loss, epoch.gradient_norm]).collect()
+        trained
+            .history
+            .iter()
+            .flat_map(|epoch| [epoch.train_loss, epoch.gradient_norm])
+            .collect()
     };
     let plain = losses(0.0, 0, 1);
-    assert!((plain[0] - plain[2]).abs() < 1e-9, "without dropout both epochs see the same");
+    assert!(
+        (plain[0] - plain[2]).abs() < 1e-9,
+        "without dropout both epochs see the same"
+    );
     let dropped = losses(0.5, 0, 1);
-    assert!((dropped[0] - plain[0]).abs() > 1e-4 && (dropped[0] - dropped[2]).abs() > 1e-4, "{plain:?} {dropped:?}");
-    assert!((losses(0.5, 0, 2)[0] - dropped[0]).abs() > 1e-4, "masks depend on the seed");
+    assert!(
+        (dropped[0] - plain[0]).abs() > 1e-4 && (dropped[0] - dropped[2]).abs() > 1e-4,
+        "{plain:?} {dropped:?}"
+    );
+    assert!(
+        (losses(0.5, 0, 2)[0] - dropped[0]).abs() > 1e-4,
+        "masks depend on the seed"
+    );
     // The mean of unequal batches (20, 20 and 10 rows) is that of rows; the last batch is another one in each epoch.
     let batches = losses(0.0, 20, 1);
     assert!((batches[0] - plain[0]).abs() < 1e-6, "{batches:?} {plain:?}");
-    assert!((batches[1] - batches[3]).abs() > 1e-6, "rows are shuffled anew in each epoch");
-    assert!((losses(0.0, 20, 2)[1] - batches[1]).abs() > 1e-6, "the order depends on the seed");
+    assert!(
+        (batches[1] - batches[3]).abs() > 1e-6,
+        "rows are shuffled anew in each epoch"
+    );
+    assert!(
+        (losses(0.0, 20, 2)[1] - batches[1]).abs() > 1e-6,
+        "the order depends on the seed"
+    );
 }
 
 #[test]
@@ -298,7 +337,10 @@ fn early_stopping_keeps_the_best_weights() {
     assert_eq!(losses.len(), trained.best_epoch + 3);
     let data = task_data(family, 70);
     let rows: Vec<usize> = (50..70).collect();
-    let logits = trained.model.logits(data.inputs(&rows).view(), &Device::flex(), 1).unwrap();
+    let logits = trained
+        .model
+        .logits(data.inputs(&rows).view(), &Device::flex(), 1)
+        .unwrap();
     assert!((Loss::Bce.mean(&logits, &data.labels(&rows)) - best).abs() < 1e-6);
 }
 
@@ -312,13 +354,27 @@ fn bad_settings_and_checkpoints_are_sentences() {
         assert!(error.contains(expected), "{error}");
     };
     check(&|s| s.config.epochs = 0, "`epochs = 0` cannot be used");
-    check(&|s| s.config.learning_rate = -1.0, "`learning_rate = -1` cannot be used: expected a number above 0");
-    check(&|s| s.config.learning_rate = 1e30, "training: the loss or its gradient is NaN in epoch");
+    check(
+        &|s| s.config.learning_rate = -1.0,
+        "`learning_rate = -1` cannot be used: expected a number above 0",
+    );
+    check(
+        &|s| s.config.learning_rate = 1e30,
+        "training: the loss or its gradient is NaN in epoch",
+    );
     check(&|s| s.config.micro_batch = 0, "`micro_batch = 0` cannot be used");
-    check(&|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])), "the checkpoint is of another model");
+    check(
+        &|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])),
+        "the checkpoint is of another model",
+    );
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"junk").unwrap();
-    assert!(Checkpoint::load(file.path()).unwrap_err().to_string().contains("not a checkpoint: "));
+    assert!(
+        Checkpoint::load(file.path())
+            .unwrap_err()
+            .to_string()
+            .contains("not a checkpoint: ")
+    );
 }
 
 #[test]

@@ -80,7 +80,8 @@ impl Workers {
                     // Without this, a panic of one worker would leave the others waiting for ever.
                     let done = catch_unwind(AssertUnwindSafe(|| worker.run(job))).map_err(|panic| {
                         let text = panic.downcast_ref::<String>().cloned();
-                        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+                        text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+                            .unwrap_or_default()
                     });
                     // A closed channel means that training is over.
                     if outbox.send((micro, done)).is_err() {
@@ -115,7 +116,9 @@ impl Workers {
                 version: version.clone(),
                 work: work(count, start..start + part.len()),
             };
-            self.senders[count % self.senders.len()].send(job).map_err(|_| stopped())?;
+            self.senders[count % self.senders.len()]
+                .send(job)
+                .map_err(|_| stopped())?;
             start += part.len();
             count += 1;
         }
@@ -126,7 +129,10 @@ impl Workers {
                     break done;
                 }
                 let (micro, done) = self.results.recv().map_err(|_| stopped())?;
-                early.insert(micro, done.map_err(|panic| ModelError::Train(format!("a worker thread failed: {panic}")))?);
+                early.insert(
+                    micro,
+                    done.map_err(|panic| ModelError::Train(format!("a worker thread failed: {panic}")))?,
+                );
             };
             take(done);
         }
@@ -225,7 +231,12 @@ fn place<'m>(
     gradients: bool,
 ) -> &'m Model {
     let current = matches!(kept, Some((number, _)) if *number == version.number);
-    let fresh = (!current).then(|| (version.number, parameters::place(template.clone(), &version.parameters, device, gradients)));
+    let fresh = (!current).then(|| {
+        (
+            version.number,
+            parameters::place(template.clone(), &version.parameters, device, gradients),
+        )
+    });
     if fresh.is_some() {
         *kept = fresh;
     }
