@@ -55,7 +55,7 @@ fn loading(criterion: &mut Criterion) {
     group.sample_size(10);
     group.bench_function("read CSV", |b| b.iter(|| read_csv(&text).expect("good prices")));
     group.bench_function("read Parquet", |b| {
-        b.iter(|| read_parquet(&parquet).expect("good prices"))
+        b.iter(|| read_parquet(&parquet).expect("good prices"));
     });
     let symbols = [prices];
     group.bench_function("window", |b| {
@@ -63,7 +63,7 @@ fn loading(criterion: &mut Criterion) {
             FinanceFeatures::default()
                 .dataset("bench", true, &symbols)
                 .expect("windows")
-        })
+        });
     });
     group.finish();
 }
