@@ -66,7 +66,7 @@ impl Split {
 pub struct Window {
     /// First feature row.
     pub start: usize,
-    /// The row whose label is predicted; after the last feature row.
+    /// The row whose label is predicted; after the last feature row where rows follow one another in time.
     pub target: usize,
     /// Time of the target row.
     pub time: NaiveDateTime,
@@ -76,6 +76,8 @@ pub struct Window {
     pub environment: u32,
     /// 0 or 1.
     pub label: f32,
+    /// 0 or 1: the label that the known shortcut suggests, where a generator planted one.
+    pub shortcut: Option<f32>,
     /// The part to which it belongs.
     pub split: Split,
 }
@@ -141,6 +143,16 @@ impl Dataset {
     /// Labels of the given windows.
     pub fn labels(&self, windows: &[usize]) -> Vec<f32> {
         windows.iter().map(|&w| self.windows[w].label).collect()
+    }
+
+    /// The (label, shortcut) group of each window, `2 · label + shortcut`, over which worst-group accuracy is taken; `None`
+    /// where no shortcut is known.
+    pub fn subgroups(&self, windows: &[usize]) -> Option<Vec<u32>> {
+        let group = |&w: &usize| {
+            let window = &self.windows[w];
+            Some(2 * u32::from(window.label > 0.5) + u32::from(window.shortcut? > 0.5))
+        };
+        windows.iter().map(group).collect()
     }
 
     /// The group called `name`.

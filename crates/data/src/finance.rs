@@ -215,6 +215,7 @@ impl FinanceFeatures {
                     .position(|&y| y == prices.times[target].year())
                     .unwrap_or(0) as u32,
                 label: f32::from(u8::from(close[target] > close[target - 1])),
+                shortcut: None,
                 split: Split::Train,
             })
             .collect()

@@ -2,7 +2,7 @@
 //!
 //! A [`Dataset`] holds rows, windows over them, labels, named feature groups with roles, and splits. Sources make one:
 //! [`finance::FinanceFeatures`] from [`Prices`], which [`market::simulate`], a CSV or Parquet file (feature `io`) or Yahoo
-//! (feature `yahoo`) provide. The [`audit`] stops a run whose features look ahead.
+//! (feature `yahoo`) provide; and [`synthetic`] rows with known causes and a known shortcut. The [`audit`] stops a run whose features look ahead.
 //!
 //! ```
 //! use disentangle_data::{Split, finance::FinanceFeatures, market};
@@ -31,11 +31,14 @@ mod frame;
 pub mod indicators;
 pub mod market;
 #[cfg(feature = "io")]
+mod matrices;
+#[cfg(feature = "io")]
 mod parquet_prices;
 mod prices;
 mod scaler;
 mod seed;
 mod split;
+pub mod synthetic;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "yahoo")]
@@ -47,6 +50,8 @@ pub use dataset::{Dataset, FeatureGroup, Role, Split, Window, check_groups};
 pub use error::DataError;
 #[cfg(feature = "io")]
 pub use frame::write_frame;
+#[cfg(feature = "io")]
+pub use matrices::{Matrix, read_labels, read_matrices};
 #[cfg(feature = "io")]
 pub use parquet_prices::{parse_parquet, read_parquet, write_parquet};
 pub use prices::{Prices, format_time};

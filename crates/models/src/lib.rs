@@ -23,25 +23,32 @@
 
 mod dropout;
 mod error;
+mod family;
 mod init;
 mod input;
 mod layers;
 mod model;
 pub mod parallel;
 mod parameters;
-mod sequence;
 mod site;
 mod tap;
 pub mod train;
 pub mod weights;
+mod zoo;
 
 #[cfg(test)]
 mod tests;
 
 pub use dropout::Dropout;
 pub use error::ModelError;
+pub use family::Family;
 pub use input::{Input, Pass};
+pub use layers::Positions;
 pub use model::{Classifier, Model, ModelConfig};
-pub use sequence::{Sequence, SequenceConfig};
 pub use site::{Site, SiteName};
-pub use tap::{Tap, TapRun};
+pub use tap::{Tap, TapRun, near_names};
+pub use zoo::{
+    Disentangled, DisentangledConfig, Gated, GatedConfig, Healthcare, HealthcareConfig, Hierarchical,
+    HierarchicalConfig, Large, LargeConfig, Layout, LinearConfig, LinearModel, Parallel, ParallelConfig, Routing,
+    Sequence, SequenceConfig, Small, SmallConfig,
+};

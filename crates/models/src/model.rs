@@ -8,7 +8,11 @@ use disentangle_data::Seed;
 use ndarray::ArrayView3;
 use serde::{Deserialize, Serialize};
 
-use crate::{Input, ModelError, Pass, Sequence, SequenceConfig, Site, Tap, parallel, parameters};
+use crate::{
+    Disentangled, DisentangledConfig, Gated, GatedConfig, Healthcare, HealthcareConfig, Hierarchical,
+    HierarchicalConfig, Input, Large, LargeConfig, LinearConfig, LinearModel, ModelError, Parallel, ParallelConfig,
+    Pass, Sequence, SequenceConfig, Site, Small, SmallConfig, Tap, parallel, parameters,
+};
 
 /// What every model can do.
 pub trait Classifier {
@@ -20,6 +24,11 @@ pub trait Classifier {
 
     /// Its dropout rate while training.
     fn dropout(&self) -> f64;
+
+    /// What training adds to the loss whatever the rows, one number: a penalty on the weights. `None` for most models.
+    fn penalty(&self) -> Option<Tensor<1>> {
+        None
+    }
 
     /// One logit a row; the body of [`Classifier::forward`], with dropout while training.
     fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1>;
@@ -36,7 +45,7 @@ pub trait Classifier {
             "positions and features of the input are not the model's"
         );
         tap.begin(input.x.dims()[0]);
-        self.pass(input, &mut Pass { tap, dropout: None })
+        self.pass(input, &mut Pass::new(tap, None))
     }
 }
 
@@ -44,38 +53,100 @@ pub trait Classifier {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "family", content = "config", rename_all = "snake_case")]
 pub enum ModelConfig {
+    /// [`LinearModel`].
+    Linear(LinearConfig),
+    /// [`Small`].
+    Small(SmallConfig),
     /// [`Sequence`].
     Sequence(SequenceConfig),
+    /// [`Disentangled`].
+    Disentangled(DisentangledConfig),
+    /// [`Healthcare`].
+    Healthcare(HealthcareConfig),
+    /// [`Large`].
+    Large(LargeConfig),
+    /// [`Parallel`].
+    Parallel(ParallelConfig),
+    /// [`Hierarchical`].
+    Hierarchical(HierarchicalConfig),
+    /// [`Gated`].
+    Gated(GatedConfig),
 }
 
 impl ModelConfig {
     /// Checks the sizes and draws the weights.
     pub fn init(&self, seed: Seed, device: &Device) -> Result<Model, ModelError> {
-        match self {
-            ModelConfig::Sequence(config) => Ok(Model::Sequence(config.init(seed, device)?)),
-        }
+        Ok(match self {
+            ModelConfig::Linear(config) => Model::Linear(config.init(seed, device)?),
+            ModelConfig::Small(config) => Model::Small(config.init(seed, device)?),
+            ModelConfig::Sequence(config) => Model::Sequence(config.init(seed, device)?),
+            ModelConfig::Disentangled(config) => Model::Disentangled(config.init(seed, device)?),
+            ModelConfig::Healthcare(config) => Model::Healthcare(config.init(seed, device)?),
+            ModelConfig::Large(config) => Model::Large(config.init(seed, device)?),
+            ModelConfig::Parallel(config) => Model::Parallel(config.init(seed, device)?),
+            ModelConfig::Hierarchical(config) => Model::Hierarchical(config.init(seed, device)?),
+            ModelConfig::Gated(config) => Model::Gated(config.init(seed, device)?),
+        })
     }
 }
 
 /// Any model of the zoo.
 #[derive(Module, Debug)]
 pub enum Model {
+    /// Logistic regression on all features of a window.
+    Linear(LinearModel),
+    /// A row as one token, or one a feature group.
+    Small(Small),
     /// Learned positions, encoder, mean pool.
     Sequence(Sequence),
+    /// As `Small`, with projections drawn towards orthogonality.
+    Disentangled(Disentangled),
+    /// Clinical and administrative attention, then an encoder.
+    Healthcare(Healthcare),
+    /// Wide and deep, with GELU.
+    Large(Large),
+    /// Branches beside each other.
+    Parallel(Parallel),
+    /// Local windows, then all positions.
+    Hierarchical(Hierarchical),
+    /// Content times gate.
+    Gated(Gated),
 }
 
 impl Model {
     fn classifier(&self) -> &dyn Classifier {
         match self {
+            Model::Linear(model) => model,
+            Model::Small(model) => model,
             Model::Sequence(model) => model,
+            Model::Disentangled(model) => model,
+            Model::Healthcare(model) => model,
+            Model::Large(model) => model,
+            Model::Parallel(model) => model,
+            Model::Hierarchical(model) => model,
+            Model::Gated(model) => model,
         }
     }
 
     /// Family and sizes.
     pub fn config(&self) -> ModelConfig {
         match self {
+            Model::Linear(model) => ModelConfig::Linear(model.config().clone()),
+            Model::Small(model) => ModelConfig::Small(model.config().clone()),
             Model::Sequence(model) => ModelConfig::Sequence(model.config().clone()),
+            Model::Disentangled(model) => ModelConfig::Disentangled(model.config().clone()),
+            Model::Healthcare(model) => ModelConfig::Healthcare(model.config().clone()),
+            Model::Large(model) => ModelConfig::Large(model.config().clone()),
+            Model::Parallel(model) => ModelConfig::Parallel(model.config().clone()),
+            Model::Hierarchical(model) => ModelConfig::Hierarchical(model.config().clone()),
+            Model::Gated(model) => ModelConfig::Gated(model.config().clone()),
         }
+    }
+
+    /// The same model with parameters of its own, for another thread: graphs and tensors are not shared between threads.
+    #[must_use]
+    pub fn fork(&self, device: &Device) -> Self {
+        parameters::place(self.clone(), &parameters::flatten(self), device, false)
     }
 
     /// Logits of `[row, position, feature]`, without dropout, on `threads` threads.
@@ -91,12 +162,10 @@ impl Model {
             });
         }
         let starts: Vec<usize> = (0..rows).step_by(MICRO_BATCH).collect();
-        let flat = parameters::flatten(self);
         let parts = parallel::map_with(
             threads,
             &starts,
-            // Parameters of its own for each thread, as in training.
-            || parameters::place(self.clone(), &flat, device, false),
+            || self.fork(device),
             |model, &start| {
                 let rows = start..(start + MICRO_BATCH).min(rows);
                 let input = input(x.slice(ndarray::s![rows, .., ..]), device);
@@ -137,6 +206,10 @@ impl Classifier for Model {
 
     fn dropout(&self) -> f64 {
         self.classifier().dropout()
+    }
+
+    fn penalty(&self) -> Option<Tensor<1>> {
+        self.classifier().penalty()
     }
 
     fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {

@@ -113,8 +113,7 @@ pub(crate) fn names(model: &Model) -> Vec<Named> {
                 shape.reverse();
             }
             self.found.push(Named {
-                // `MultiheadAttention` keeps its fused projection as two plain tensors.
-                name: path.replace("in_proj.", "in_proj_"),
+                name: pytorch_name(&path),
                 shape,
                 transposed,
             });
@@ -127,6 +126,14 @@ pub(crate) fn names(model: &Model) -> Vec<Named> {
     };
     model.visit(&mut visitor);
     visitor.found
+}
+
+/// `MultiheadAttention` keeps its fused projection as two plain tensors; the maps of a `Sequential` are called by number.
+fn pytorch_name(path: &str) -> String {
+    let names = [(".in_proj.", ".in_proj_"), (".expand.", ".0."), (".contract.", ".2.")];
+    names
+        .iter()
+        .fold(path.to_string(), |path, (ours, theirs)| path.replace(ours, theirs))
 }
 
 /// `values` of shape `[rows, columns]` as `[columns, rows]`.

@@ -108,6 +108,11 @@ impl<'a> Tap<'a> {
         Ok(self)
     }
 
+    /// Whether it asks for nothing.
+    pub(crate) fn is_off(&self) -> bool {
+        self.requests.is_empty()
+    }
+
     /// A forward pass over `rows` further rows begins.
     pub(crate) fn begin(&mut self, rows: usize) {
         self.rows = self.rows.end..self.rows.end + rows;
@@ -115,7 +120,7 @@ impl<'a> Tap<'a> {
 
     /// Passes an activation through the requests for this site.
     pub(crate) fn site<const D: usize>(&mut self, name: SiteName, x: Tensor<D>) -> Tensor<D> {
-        if self.requests.is_empty() {
+        if self.is_off() {
             return x;
         }
         self.apply(name, x)
@@ -154,7 +159,7 @@ impl<'a> Tap<'a> {
                 return Err(error(problem));
             }
             if request.fired == 0 {
-                let near = near(&request.site, &self.seen);
+                let near = near_names(&request.site, &self.seen);
                 return Err(error(format!("no such site in this model; near names: {near}")));
             }
             if request.unchanged > 0 {
@@ -287,15 +292,15 @@ impl TapRun {
 }
 
 /// The names most like `name`: those that share its last part, else all.
-fn near(name: &str, seen: &[String]) -> String {
+pub fn near_names(name: &str, known: &[String]) -> String {
     let last = name.rsplit('.').next().unwrap_or(name);
-    let like: Vec<&str> = seen
+    let like: Vec<&str> = known
         .iter()
         .map(String::as_str)
         .filter(|site| site.contains(last))
         .collect();
     if like.is_empty() {
-        seen.join(", ")
+        known.join(", ")
     } else {
         like.join(", ")
     }

@@ -2,11 +2,16 @@
 
 use burn::{
     module::Module,
-    tensor::{Bool, Tensor, activation::relu},
+    tensor::{Bool, Tensor},
 };
 
-use super::{Linear, attention::Attention, norm::LayerNorm};
-use crate::{ModelError, Site, SiteName, init::Init, input::Pass};
+use super::{Activation, AfterAttention, Attention, LayerNorm, Linear, attention_sites, padding};
+use crate::{
+    ModelError, Site,
+    init::Init,
+    input::Pass,
+    site::{Place, Scope},
+};
 
 /// Sizes of an encoder.
 #[derive(Clone, Copy, Debug)]
@@ -21,21 +26,22 @@ pub(crate) struct EncoderConfig {
 const MOST_PARAMETERS: u128 = 2_000_000_000;
 
 impl EncoderConfig {
-    /// Refuses sizes that cannot work.
-    pub(crate) fn check(&self) -> Result<(), ModelError> {
+    /// Refuses sizes that cannot work, `inputs` (by name) and dropout rates included.
+    pub(crate) fn check(&self, inputs: &[(&'static str, usize)], dropout: f64) -> Result<(), ModelError> {
         let sizes = [
             ("hidden", self.width),
             ("heads", self.heads),
             ("layers", self.layers),
             ("feed_forward", self.feed_forward),
         ];
-        for (key, value) in sizes {
+        for &(key, value) in sizes.iter().chain(inputs) {
             if value == 0 {
                 return Err(ModelError::setting(key, 0, "at least 1"));
             }
         }
         let (width, hidden) = (self.width as u128, self.feed_forward as u128);
-        let parameters = self.layers as u128 * (4 * width * width + 2 * width * hidden);
+        let outside: u128 = inputs.iter().map(|(_, size)| *size as u128 * width).sum();
+        let parameters = self.layers as u128 * (4 * width * width + 2 * width * hidden) + outside;
         if parameters > MOST_PARAMETERS {
             return Err(ModelError::setting(
                 "hidden",
@@ -47,22 +53,31 @@ impl EncoderConfig {
             let expected = format!("a divisor of hidden = {}", self.width);
             return Err(ModelError::setting("heads", self.heads, expected));
         }
+        if !(0.0..1.0).contains(&dropout) {
+            return Err(ModelError::setting("dropout", dropout, "a rate from 0 to below 1"));
+        }
         Ok(())
     }
 
+    /// The sites of one layer in the order in which they fire; `keys` is how many keys a query sees.
+    pub(crate) fn layer_sites(&self, place: Place, positions: usize, keys: usize) -> Vec<Site> {
+        let mut sites = attention_sites(place, self.heads, positions, keys, self.width);
+        for (part, width) in [
+            ("ff.hidden", self.feed_forward),
+            ("ff.out", self.width),
+            ("resid", self.width),
+        ] {
+            sites.push(Site::new(place.site(part), [1, positions, width]));
+        }
+        sites
+    }
+
+    /// The sites of all layers.
     pub(crate) fn sites(&self, positions: usize) -> Vec<Site> {
-        let sites = (0..self.layers).flat_map(|layer| {
-            let mut sites = Attention::sites(layer, self.heads, positions, self.width);
-            for (part, width) in [
-                ("ff.hidden", self.feed_forward),
-                ("ff.out", self.width),
-                ("resid", self.width),
-            ] {
-                sites.push(Site::new(SiteName::layer(layer, part), [1, positions, width]));
-            }
-            sites
-        });
-        sites.collect()
+        let layers = (0..self.layers).map(|layer| Place::layer(Scope::Whole, layer));
+        layers
+            .flat_map(|place| self.layer_sites(place, positions, positions))
+            .collect()
     }
 }
 
@@ -74,27 +89,33 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     pub(crate) fn new(init: &Init, config: &EncoderConfig) -> Self {
-        let layers = (0..config.layers).map(|layer| EncoderLayer::new(&init.child(&layer.to_string()), config));
         Self {
-            layers: layers.collect(),
+            layers: EncoderLayer::stack(init, config),
         }
     }
 
-    pub(crate) fn forward(&self, mut x: Tensor<3>, key_mask: Option<&Tensor<2, Bool>>, pass: &mut Pass) -> Tensor<3> {
-        let masked: Option<Tensor<4, Bool>> = key_mask.map(|mask| {
-            let [rows, positions] = mask.dims();
-            mask.clone().bool_not().reshape([rows, 1, 1, positions])
-        });
-        for (index, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, masked.as_ref(), index, pass);
-        }
-        x
+    pub(crate) fn forward(&self, x: Tensor<3>, key_mask: Option<&Tensor<2, Bool>>, pass: &mut Pass) -> Tensor<3> {
+        encode(&self.layers, x, key_mask, pass)
     }
+}
+
+/// Passes `[row, position, width]` through layers, one after the other.
+pub(crate) fn encode(
+    layers: &[EncoderLayer],
+    mut x: Tensor<3>,
+    key_mask: Option<&Tensor<2, Bool>>,
+    pass: &mut Pass,
+) -> Tensor<3> {
+    let masked = padding(key_mask);
+    for (index, layer) in layers.iter().enumerate() {
+        x = layer.forward(x, masked.as_ref(), Place::layer(Scope::Whole, index), pass);
+    }
+    x
 }
 
 /// Attention and feed-forward, each added to its input and normalised.
 #[derive(Module, Debug)]
-struct EncoderLayer {
+pub(crate) struct EncoderLayer {
     self_attn: Attention,
     linear1: Linear,
     linear2: Linear,
@@ -103,7 +124,7 @@ struct EncoderLayer {
 }
 
 impl EncoderLayer {
-    fn new(init: &Init, config: &EncoderConfig) -> Self {
+    pub(crate) fn new(init: &Init, config: &EncoderConfig) -> Self {
         let (width, hidden) = (config.width, config.feed_forward);
         Self {
             self_attn: Attention::new(&init.child("self_attn"), width, config.heads),
@@ -114,12 +135,26 @@ impl EncoderLayer {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, layer: usize, pass: &mut Pass) -> Tensor<3> {
-        let at = |part| SiteName::layer(layer, part);
-        let attended = self.self_attn.forward(x.clone(), masked, layer, pass);
-        let x = self.norm1.forward(x + attended);
-        let hidden = pass.site_with_dropout(at("ff.hidden"), relu(self.linear1.forward(x.clone())));
-        let out = pass.site_with_dropout(at("ff.out"), self.linear2.forward(hidden));
-        pass.site(at("resid"), self.norm2.forward(x + out))
+    pub(crate) fn stack(init: &Init, config: &EncoderConfig) -> Vec<Self> {
+        let layers = (0..config.layers).map(|layer| Self::new(&init.child(&layer.to_string()), config));
+        layers.collect()
+    }
+
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<3>,
+        masked: Option<&Tensor<4, Bool>>,
+        place: Place,
+        pass: &mut Pass,
+    ) -> Tensor<3> {
+        let attended = self.self_attn.forward(x.clone(), masked, place, pass);
+        let rest = AfterAttention {
+            norm1: &self.norm1,
+            expand: &self.linear1,
+            activation: Activation::Relu,
+            contract: &self.linear2,
+            norm2: &self.norm2,
+        };
+        rest.forward(x, attended, place, pass)
     }
 }

@@ -32,6 +32,11 @@ impl Linear {
         }
     }
 
+    /// `[input, output]`.
+    pub(crate) fn weight(&self) -> Tensor<2> {
+        self.weight.val()
+    }
+
     /// `[.., input]` to `[.., output]`.
     pub(crate) fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let mut shape = x.dims();

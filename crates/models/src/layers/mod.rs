@@ -2,8 +2,17 @@
 
 mod attention;
 mod encoder;
+mod feed_forward;
 mod linear;
 mod norm;
+mod pool;
+mod positions;
 
-pub(crate) use encoder::{Encoder, EncoderConfig};
+pub(crate) use attention::{Attention, attend, attention_sites, padding};
+pub(crate) use encoder::{Encoder, EncoderConfig, EncoderLayer, encode};
+pub(crate) use feed_forward::{Activation, AfterAttention, FeedForward};
 pub(crate) use linear::Linear;
+pub(crate) use norm::LayerNorm;
+pub(crate) use pool::mean_over_positions;
+pub use positions::Positions;
+pub(crate) use positions::{PositionEmbedding, position_embedding};

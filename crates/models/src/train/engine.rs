@@ -162,6 +162,7 @@ pub fn train(
         let run = Run {
             workers: Workers::start(scope, control.threads, model, task, device),
             rate: model.dropout(),
+            penalised: model.penalty().is_some(),
             task,
             config,
             seed,
@@ -186,6 +187,7 @@ fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
 struct Run<'a> {
     workers: Workers,
     rate: f64,
+    penalised: bool,
     task: &'a Task<'a>,
     config: &'a TrainConfig,
     seed: Seed,
@@ -215,7 +217,12 @@ impl Run<'_> {
             let Some(epoch) = self.epoch(state, strategy, control.cancel)? else {
                 return Ok(Stop::Cancelled);
             };
-            for value in [epoch.train_loss, epoch.validation_loss, epoch.gradient_norm] {
+            for value in [
+                epoch.train_loss,
+                epoch.validation_loss,
+                epoch.penalty,
+                epoch.gradient_norm,
+            ] {
                 if !value.is_finite() {
                     let reason = format!(
                         "the loss or its gradient is {value} in epoch {}; a smaller learning_rate may help",
@@ -277,7 +284,7 @@ impl Run<'_> {
                 .rng()
                 .shuffle(&mut order);
         }
-        let (mut total, mut norm) = (0.0, 0.0);
+        let (mut total, mut penalty, mut norm) = (0.0, 0.0, 0.0);
         let mut version = Version {
             number: state.adam.steps,
             parameters: Arc::new(state.parameters.clone()),
@@ -286,8 +293,9 @@ impl Run<'_> {
             if index > 0 && cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            let (loss, gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
+            let (loss, mut gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
             total += loss * windows.len() as f64;
+            penalty += self.penalty(&version, &mut gradient)?;
             norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
             state
                 .adam
@@ -305,8 +313,30 @@ impl Run<'_> {
                 .task
                 .loss
                 .mean(&validation, &self.task.dataset.labels(self.task.validation)),
+            penalty: penalty / order.len().div_ceil(size) as f64,
             gradient_norm: norm,
         }))
+    }
+
+    /// The model's penalty on its weights, whose gradient is added once a step, however many micro-batches there are.
+    fn penalty(&self, version: &Version, gradient: &mut [f32]) -> Result<f64, ModelError> {
+        let mut penalty = 0.0;
+        if self.penalised {
+            self.workers.run(
+                &self.task.train[..1],
+                1,
+                version,
+                |_, _| Work::Penalty,
+                |done| {
+                    penalty = done.loss;
+                    gradient
+                        .iter_mut()
+                        .zip(&done.gradient)
+                        .for_each(|(sum, part)| *sum += part);
+                },
+            )?;
+        }
+        Ok(penalty)
     }
 
     /// Objective and gradient of one batch. Sums are taken in micro-batch order.

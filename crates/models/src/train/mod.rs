@@ -25,6 +25,9 @@ pub struct Epoch {
     pub train_loss: f64,
     /// Mean over validation rows, without dropout, after the epoch.
     pub validation_loss: f64,
+    /// Mean over the epoch's steps of the model's penalty on its weights, which the training loss does not contain; 0 without one.
+    #[serde(default)]
+    pub penalty: f64,
     /// Euclidean norm of the last batch's gradient.
     pub gradient_norm: f64,
 }

@@ -36,6 +36,8 @@ pub(super) enum Work {
     Gradient { total: usize, dropout: Dropout },
     /// Logits with dropout; the graph waits for [`Work::Backward`].
     Forward { dropout: Dropout },
+    /// The model's penalty on its weights and its gradient; needs no rows.
+    Penalty,
     /// The gradient of `sum(outputs * gradient)` of the graph that waits.
     Backward { gradient: Vec<f32> },
 }
@@ -191,6 +193,7 @@ impl<'a> Worker<'a> {
                     ..Done::default()
                 }
             }
+            Work::Penalty => self.penalty(&job.version),
             Work::Backward { gradient } => Done {
                 gradient: match self.waiting.remove(&job.micro) {
                     Some(output) => self.backward(&output, gradient),
@@ -205,11 +208,28 @@ impl<'a> Worker<'a> {
         let device = self.device.clone().autodiff();
         let model = place(&mut self.taped, self.template, version, &device, true);
         let input = input(self.task.dataset.inputs(windows).view(), self.device);
-        let mut pass = Pass {
-            tap: &mut Tap::off(),
-            dropout: (dropout.rate > 0.0).then_some(dropout),
-        };
-        model.pass(&input, &mut pass)
+        let mut tap = Tap::off();
+        model.pass(
+            &input,
+            &mut Pass::new(&mut tap, (dropout.rate > 0.0).then_some(dropout)),
+        )
+    }
+
+    fn penalty(&mut self, version: &Version) -> Done {
+        let device = self.device.clone().autodiff();
+        let model = place(&mut self.taped, self.template, version, &device, true);
+        match model.penalty() {
+            None => Done::default(),
+            Some(penalty) => {
+                let value = to_vec(penalty.clone().without_autodiff());
+                let mut gradients = penalty.backward();
+                Done {
+                    loss: value.iter().map(|&value| f64::from(value)).sum(),
+                    gradient: parameters::flat_gradients(model, &mut gradients),
+                    ..Done::default()
+                }
+            }
+        }
     }
 
     fn backward(&self, output: &Tensor<1>, gradient: Vec<f32>) -> Vec<f32> {

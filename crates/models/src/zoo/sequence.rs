@@ -7,11 +7,12 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
+use super::{last_sites, last_steps};
 use crate::{
     Classifier, Input, ModelError, Site, SiteName,
     init::Init,
     input::Pass,
-    layers::{Encoder, EncoderConfig, Linear},
+    layers::{Encoder, EncoderConfig, Linear, mean_over_positions},
 };
 
 /// Sizes of a [`Sequence`]; the defaults are the notebook's.
@@ -82,15 +83,8 @@ impl SequenceConfig {
 
     /// Checks the sizes and draws the weights. Fails for a size of 0, heads that do not divide `hidden`, or a dropout rate outside [0, 1).
     pub fn init(&self, seed: Seed, device: &Device) -> Result<Sequence, ModelError> {
-        self.encoder().check()?;
-        for (key, value) in [("features", self.features), ("sequence", self.sequence)] {
-            if value == 0 {
-                return Err(ModelError::setting(key, 0, "at least 1"));
-            }
-        }
-        if !(0.0..1.0).contains(&self.dropout) {
-            return Err(ModelError::setting("dropout", self.dropout, "a rate from 0 to below 1"));
-        }
+        let inputs = [("features", self.features), ("sequence", self.sequence)];
+        self.encoder().check(&inputs, self.dropout)?;
         let init = Init::new(seed.child("sequence"), device);
         Ok(Sequence {
             pos_embedding: init.normal("pos_embedding", [1, self.sequence, self.hidden]),
@@ -128,8 +122,7 @@ impl Classifier for Sequence {
             Site::new(SiteName::new("embed"), [1, c.sequence, c.hidden]),
         ];
         sites.extend(c.encoder().sites(c.sequence));
-        sites.push(Site::new(SiteName::new("pool"), [1, 1, c.hidden]));
-        sites.push(Site::new(SiteName::new("logit"), [1, 1, 1]));
+        sites.extend(last_sites(c.hidden));
         sites
     }
 
@@ -142,22 +135,9 @@ impl Classifier for Sequence {
     }
 
     fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let x = pass.site(SiteName::new("input"), input.x.clone());
-        let [rows, positions, _] = x.dims();
-        let embedded = self.feature_embedding.forward(x) + self.pos_embedding.val();
-        let embedded = pass.site(SiteName::new("embed"), embedded);
+        let embedded = super::embed(input, &self.feature_embedding, Some(&self.pos_embedding), pass);
         let hidden = self.transformer.forward(embedded, input.key_mask.as_ref(), pass);
-        let width = self.config.hidden;
-        let pooled: Tensor<2> = match &input.key_mask {
-            None => hidden.mean_dim(1).reshape([rows, width]),
-            Some(mask) => {
-                let weights = mask.clone().float().reshape([rows, positions, 1]);
-                let total = (hidden * weights.clone()).sum_dim(1).reshape([rows, width]);
-                total / weights.sum_dim(1).reshape([rows, 1]).clamp_min(1.0)
-            }
-        };
-        let pooled = pass.site(SiteName::new("pool"), pooled);
-        let logit = self.output.forward(pooled).reshape([rows]);
-        pass.site(SiteName::new("logit"), logit)
+        let pooled = mean_over_positions(hidden, input.key_mask.as_ref());
+        last_steps(pooled, &self.output, pass)
     }
 }

@@ -1,0 +1,86 @@
+//! Logistic regression on all features of a window, as a model: what the field's published tests train.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor},
+};
+use disentangle_data::Seed;
+use serde::{Deserialize, Serialize};
+
+use crate::{Classifier, Input, ModelError, Site, SiteName, init::Init, input::Pass, layers::Linear};
+
+/// Sizes of a [`LinearModel`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinearConfig {
+    /// Features at one position.
+    pub features: usize,
+    /// Positions in a window.
+    pub sequence: usize,
+}
+
+impl LinearConfig {
+    /// For windows of `sequence` positions with `features` features.
+    pub fn new(features: usize, sequence: usize) -> Self {
+        Self { features, sequence }
+    }
+
+    /// Draws the weights, uniform in ±1/√inputs. Fails for a size of 0.
+    pub fn init(&self, seed: Seed, device: &Device) -> Result<LinearModel, ModelError> {
+        for (key, value) in [("features", self.features), ("sequence", self.sequence)] {
+            if value == 0 {
+                return Err(ModelError::setting(key, 0, "at least 1"));
+            }
+        }
+        let init = Init::new(seed.child("linear"), device);
+        Ok(LinearModel {
+            linear: Linear::new(&init.child("linear"), self.features * self.sequence, 1),
+            config: self.clone(),
+        })
+    }
+}
+
+/// logit = w · x + b over all positions and features.
+#[derive(Module, Debug)]
+pub struct LinearModel {
+    linear: Linear,
+    #[module(skip)]
+    config: LinearConfig,
+}
+
+impl LinearModel {
+    /// The sizes that it was built with.
+    pub fn config(&self) -> &LinearConfig {
+        &self.config
+    }
+}
+
+impl Classifier for LinearModel {
+    fn sites(&self) -> Vec<Site> {
+        vec![
+            Site::new(SiteName::new("input"), [1, self.config.sequence, self.config.features]),
+            Site::new(SiteName::new("logit"), [1, 1, 1]),
+        ]
+    }
+
+    fn input_shape(&self) -> [usize; 2] {
+        [self.config.sequence, self.config.features]
+    }
+
+    fn dropout(&self) -> f64 {
+        0.0
+    }
+
+    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
+        let x = pass.site(SiteName::new("input"), input.x.clone());
+        let [rows, positions, features] = x.dims();
+        let x = match &input.key_mask {
+            None => x,
+            // Padding counts as the mean of every feature.
+            Some(mask) => x * mask.clone().float().reshape([rows, positions, 1]),
+        };
+        let flat = x.reshape([rows, positions * features]);
+        let logit = self.linear.forward(flat).reshape([rows]);
+        pass.site(SiteName::new("logit"), logit)
+    }
+}

@@ -1,0 +1,71 @@
+//! The models, one a file.
+
+mod disentangled;
+mod gated;
+mod healthcare;
+mod hierarchical;
+mod large;
+mod linear;
+mod parallel;
+mod sequence;
+mod small;
+mod tokens;
+
+pub use disentangled::{Disentangled, DisentangledConfig};
+pub use gated::{Gated, GatedConfig};
+pub use healthcare::{Healthcare, HealthcareConfig, Routing};
+pub use hierarchical::{Hierarchical, HierarchicalConfig};
+pub use large::{Large, LargeConfig};
+pub use linear::{LinearConfig, LinearModel};
+pub use parallel::{Parallel, ParallelConfig};
+pub use sequence::{Sequence, SequenceConfig};
+pub use small::{Small, SmallConfig};
+pub use tokens::Layout;
+
+use burn::{module::Param, tensor::Tensor};
+
+use crate::{Input, Site, SiteName, input::Pass, layers::Linear};
+
+/// Sizes that the notebook's architecture variants (part 10) share.
+mod defaults {
+    pub(super) fn hidden() -> usize {
+        768
+    }
+    pub(super) fn heads() -> usize {
+        8
+    }
+    /// PyTorch's default.
+    pub(super) fn feed_forward() -> usize {
+        2048
+    }
+    /// PyTorch's default.
+    pub(super) fn dropout() -> f64 {
+        0.1
+    }
+}
+
+/// With what sequence models begin: projected features plus positions, `[row, position, width]`.
+fn embed(input: &Input, projection: &Linear, positions: Option<&Param<Tensor<3>>>, pass: &mut Pass) -> Tensor<3> {
+    let x = pass.site(SiteName::new("input"), input.x.clone());
+    let embedded = match positions {
+        None => projection.forward(x),
+        Some(positions) => projection.forward(x) + positions.val(),
+    };
+    pass.site(SiteName::new("embed"), embedded)
+}
+
+/// The sites with which every transformer ends.
+fn last_sites(width: usize) -> [Site; 2] {
+    [
+        Site::new(SiteName::new("pool"), [1, 1, width]),
+        Site::new(SiteName::new("logit"), [1, 1, 1]),
+    ]
+}
+
+/// From the pooled representation `[row, width]` to one logit a row.
+fn last_steps(pooled: Tensor<2>, output: &Linear, pass: &mut Pass) -> Tensor<1> {
+    let pooled = pass.site(SiteName::new("pool"), pooled);
+    let rows = pooled.dims()[0];
+    let logit = output.forward(pooled).reshape([rows]);
+    pass.site(SiteName::new("logit"), logit)
+}
