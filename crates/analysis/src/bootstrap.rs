@@ -2,7 +2,10 @@
 
 use disentangle_data::Seed;
 
-use crate::{Estimate, descriptive::quantile};
+use crate::{
+    Estimate,
+    descriptive::{mean, quantile},
+};
 
 /// How rows are drawn again.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,15 +38,13 @@ impl Bootstrap {
     /// `statistic` takes row indices (the rows in order for the value, a resample for the interval) and is `None` where
     /// it is undefined, for example on one class only; such resamples are drawn again, and counted in the note if many.
     pub fn estimate(&self, n: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
-        let all: Vec<usize> = (0..n).collect();
-        self.resample(n, &all, statistic)
+        self.resample(n, statistic)
     }
 
     /// [`Bootstrap::estimate`] for statistics of weighted rows: `statistic` takes how often each row was drawn (1 for the
     /// value), so that what does not depend on the draw, such as an order of scores, is computed once.
     pub fn estimate_weighted(&self, n: usize, statistic: impl Fn(&[f64]) -> Option<f64>) -> Estimate {
-        let all: Vec<usize> = (0..n).collect();
-        self.resample(n, &all, |rows| {
+        self.resample(n, |rows| {
             let mut weights = vec![0.0; n];
             for &row in rows {
                 weights[row] += 1.0;
@@ -52,49 +53,111 @@ impl Bootstrap {
         })
     }
 
-    fn resample(&self, n: usize, all: &[usize], statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
-        let Some(value) = statistic(all).filter(|value| value.is_finite()) else {
-            return Estimate::undefined(
-                "undefined on these rows, for example because they hold one class only",
-                n,
-            );
-        };
+    /// [`Bootstrap::estimate_weighted`] of several statistics of the same resamples, each interval shifted so that its draws have
+    /// the value as their mean: for measures that depend on the number of distinct rows, such as ranks, whose every resample lies
+    /// to one side of the value. The interval says how the measure varies between samples of this size. A resample on which
+    /// any statistic is undefined that is defined on all rows is drawn again.
+    pub fn estimate_many_centred(&self, n: usize, statistics: impl Fn(&[f64]) -> Vec<Option<f64>>) -> Vec<Estimate> {
+        self.resample_many(n, true, |rows| {
+            let mut weights = vec![0.0; n];
+            for &row in rows {
+                weights[row] += 1.0;
+            }
+            statistics(&weights)
+        })
+    }
+
+    fn resample(&self, n: usize, statistic: impl Fn(&[usize]) -> Option<f64>) -> Estimate {
+        let estimates = self.resample_many(n, false, |rows| vec![statistic(rows)]);
+        // One statistic, one estimate.
+        estimates.into_iter().next().unwrap_or_default()
+    }
+
+    fn resample_many(
+        &self,
+        n: usize,
+        centred: bool,
+        statistics: impl Fn(&[usize]) -> Vec<Option<f64>>,
+    ) -> Vec<Estimate> {
+        let all: Vec<usize> = (0..n).collect();
+        let finite = |values: Vec<Option<f64>>| values.into_iter().map(|value| value.filter(|value| value.is_finite()));
+        let values: Vec<Option<f64>> = finite(statistics(&all)).collect();
+        let block = self.block.max(1);
+        let mut refused = 0;
+        let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(self.draws); values.len()];
+        let possible = n >= 2 * block || block == 1;
+        if possible && values.iter().any(Option::is_some) {
+            let mut rng = self.seed.rng();
+            let mut count = 0;
+            while count < self.draws && refused <= 10 * self.draws {
+                let mut rows = Vec::with_capacity(n + block);
+                while rows.len() < n {
+                    let start = rng.below(n);
+                    rows.extend((start..start + block).map(|row| row % n));
+                }
+                rows.truncate(n);
+                let resampled: Vec<Option<f64>> = finite(statistics(&rows)).collect();
+                if values
+                    .iter()
+                    .zip(&resampled)
+                    .any(|(value, again)| value.is_some() && again.is_none())
+                {
+                    refused += 1;
+                    continue;
+                }
+                count += 1;
+                for (drawn, value) in drawn.iter_mut().zip(resampled) {
+                    drawn.extend(value);
+                }
+            }
+        }
+        let summarised = values.into_iter().zip(drawn);
+        summarised
+            .map(|(value, drawn)| match value {
+                Some(value) => {
+                    let shift = if centred {
+                        value - mean(&drawn).unwrap_or(value)
+                    } else {
+                        0.0
+                    };
+                    let drawn = drawn.into_iter().map(|drawn| drawn + shift).collect();
+                    let mut estimate = self.summary(n, value, drawn, refused);
+                    if centred {
+                        estimate.method = estimate.method.map(|method| method + ", centred");
+                    }
+                    estimate
+                }
+                None => Estimate::undefined(
+                    "undefined on these rows, for example because they hold one class only",
+                    n,
+                ),
+            })
+            .collect()
+    }
+
+    /// The estimate from its value and its values on resamples.
+    fn summary(&self, n: usize, value: f64, mut drawn: Vec<f64>, refused: usize) -> Estimate {
         let mut estimate = Estimate::point(value, n);
         let block = self.block.max(1);
         if n < 2 * block && block > 1 {
             estimate.note = Some(format!("no interval: {n} rows are fewer than two blocks of {block}"));
             return estimate;
         }
-        let mut rng = self.seed.rng();
-        let mut values = Vec::with_capacity(self.draws);
-        let mut refused = 0;
-        while values.len() < self.draws && refused <= 10 * self.draws {
-            let mut rows = Vec::with_capacity(n + block);
-            while rows.len() < n {
-                let start = rng.below(n);
-                rows.extend((start..start + block).map(|row| row % n));
-            }
-            rows.truncate(n);
-            match statistic(&rows).filter(|value| value.is_finite()) {
-                Some(value) => values.push(value),
-                None => refused += 1,
-            }
-        }
-        values.sort_by(f64::total_cmp);
+        drawn.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
         let widen = if block > 1 {
             1.0 / (1.0 - block as f64 / n as f64).sqrt()
         } else {
             1.0
         };
-        let end = |share: f64| quantile(&values, share).map(|end| value + widen * (end - value));
+        let end = |share: f64| quantile(&drawn, share).map(|end| value + widen * (end - value));
         (estimate.low, estimate.high) = (end(tail), end(1.0 - tail));
         estimate.level = Some(self.level);
         estimate.method = Some(match block {
-            1 => format!("bootstrap over rows, {} draws, percentiles", values.len()),
+            1 => format!("bootstrap over rows, {} draws, percentiles", drawn.len()),
             _ => format!(
                 "circular moving-block bootstrap, blocks of {block}, {} draws, percentiles widened by {widen:.2}",
-                values.len()
+                drawn.len()
             ),
         });
         if n < 5 * block {

@@ -17,23 +17,38 @@
 //! assert_eq!(auc.value, Some(0.75));
 //! ```
 
+pub mod activations;
+mod adam;
 mod bootstrap;
 pub mod classification;
 pub mod descriptive;
+pub mod dimensionality;
 mod estimate;
 pub mod granger;
 pub mod importance;
+pub mod interference;
 pub mod learning;
 pub mod linalg;
 pub mod logistic;
+pub mod matrix;
+pub mod moments;
 pub mod multiple;
+pub mod overlap;
 mod pca;
+pub mod probe;
 #[cfg(feature = "probing")]
 pub mod probing;
 pub mod regression;
+pub mod similarity;
+pub mod site;
+pub mod sparse_autoencoder;
+pub mod spectra;
 pub mod spectrum;
 #[cfg(test)]
+mod superposition_tests;
+#[cfg(test)]
 mod tests;
+pub mod toy;
 
 pub use bootstrap::{Bootstrap, over_seeds};
 pub use estimate::Estimate;

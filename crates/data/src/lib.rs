@@ -37,6 +37,7 @@ mod parquet_prices;
 mod prices;
 mod scaler;
 mod seed;
+mod sparse;
 mod split;
 pub mod synthetic;
 #[cfg(test)]
@@ -57,6 +58,7 @@ pub use parquet_prices::{parse_parquet, read_parquet, write_parquet};
 pub use prices::{Prices, format_time};
 pub use scaler::Scaler;
 pub use seed::{Random, Seed};
+pub use sparse::sparse_features;
 pub use split::SplitRule;
 #[cfg(feature = "yahoo")]
 pub use yahoo::{Download, YahooRequest, download};

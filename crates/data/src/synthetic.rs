@@ -368,15 +368,3 @@ fn strong(columns: &mut [f32], threshold: f64, rng: &mut Random) -> bool {
     }
     sum > threshold
 }
-
-/// Rows of which each entry is, independently, 0 with probability `1 - density` and otherwise uniform in [0, 1): the sparse
-/// features of Elhage et al. (2022).
-pub fn sparse_features(rows: usize, features: usize, density: f64, rng: &mut Random) -> Array2<f32> {
-    Array2::from_shape_simple_fn((rows, features), || {
-        if rng.uniform() < density {
-            rng.uniform() as f32
-        } else {
-            0.0
-        }
-    })
-}

@@ -20,7 +20,8 @@ Which weights are the notebook's, and what was corrected:
   Layout per_group makes one token a group of features (`group_proj.N` and `group_embedding`, not in the notebook).
 - disentangled, layout flat: DisentangledTransformer's parameters. The notebook attended across heads inside one
   position; here every head attends over positions. Its penalty compared W W^T with the identity even where W has more
-  rows than columns, which can never become 0; here the smaller of the two Gram matrices is compared.
+  rows than columns, which can never become 0; here the smaller of the two Gram matrices is compared. With layout
+  per_group the groups' projections side by side count as one map, so that groups are drawn apart from each other.
 - healthcare, routing shared: HealthcareTransformer, unchanged. There both attentions read the same embedding, so
   neither is clinical or administrative. Routing separated (the default) gives each an embedding of its own columns:
   `clinical_embedding` and `admin_embedding` instead of `feature_embedding`.
@@ -215,11 +216,11 @@ class OrthogonalLinear(nn.Module):
     def forward(self, x):
         return self.linear(x)
 
-    def orthogonal_loss(self):
-        """Mean square of G - I, where G is the smaller Gram matrix of the weight."""
-        w = self.linear.weight
-        gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
-        return F.mse_loss(gram, torch.eye(len(gram), dtype=w.dtype, device=w.device))
+
+def orthogonal_loss(w):
+    """Mean square of G - I, where G is the smaller Gram matrix of the weight."""
+    gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+    return F.mse_loss(gram, torch.eye(len(gram), dtype=w.dtype, device=w.device))
 
 
 class DisentangledAttention(nn.Module):
@@ -285,8 +286,13 @@ class Disentangled(Tabular):
         return self.output_proj(x.mean(dim=1)).squeeze(-1)
 
     def penalty(self):
-        """`orthogonality` times the sum over all orthogonal maps."""
-        return self.orthogonality * sum(m.orthogonal_loss() for m in self.modules() if isinstance(m, OrthogonalLinear))
+        """`orthogonality` times the sum over all orthogonal maps; the groups' projections side by side are one map."""
+        layers = [m for m in self.transformer_layers.modules() if isinstance(m, OrthogonalLinear)]
+        if hasattr(self, "group_proj"):
+            first = torch.cat([m.linear.weight for m in self.group_proj], dim=1)
+        else:
+            first = self.input_proj.linear.weight
+        return self.orthogonality * sum(orthogonal_loss(w) for w in [first] + [m.linear.weight for m in layers])
 
 
 class Healthcare(Classifier):

@@ -1,11 +1,62 @@
 //! A model in, arrays out: where the pure half meets the network.
+//!
+//! A site's activation becomes a matrix whose rows are (row, position) and whose columns are (head, neuron).
+
+mod capture;
+mod groups;
+mod neurons;
+
+pub use capture::{Captured, SAMPLE, capture, capture_whole};
+pub use groups::{OneGroupVaries, one_group_varies};
+pub use neurons::{NeuronImportance, Substitute, neuron_importance};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use disentangle_models::{Classifier, Input, Model, ModelError, Tap};
 use ndarray::{Array2, Array3, ArrayView3, s};
 
+use crate::matrix::MatrixError;
+
 /// Rows that pass at once.
 const ROWS: usize = 64;
+
+/// What can go wrong between a model and its activations.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbingError {
+    /// From the model or its tap.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The activations cannot be measured.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// The activations do not fit the memory that is allowed.
+    #[error(
+        "capturing {sites} sites needs {needed} MB, more than the {cap} MB allowed; name fewer sites or raise the cap"
+    )]
+    Memory {
+        /// How many sites were asked for.
+        sites: usize,
+        /// What they need, in MB.
+        needed: usize,
+        /// What is allowed, in MB.
+        cap: usize,
+    },
+}
+
+/// Host rows as a model's input.
+fn to_input(x: ArrayView3<f32>, device: &Device) -> Input {
+    let (rows, positions, features) = x.dim();
+    let values: Vec<f32> = x.iter().copied().collect();
+    let data = TensorData::new(values, [rows, positions, features]);
+    Input::new(Tensor::from_data(data, device))
+}
+
+/// `[row, head, position, neuron]` as `[row * position, head * neuron]`.
+fn to_matrix(activation: Tensor<4>) -> Array2<f32> {
+    let [rows, heads, positions, neurons] = activation.dims();
+    let flat: Tensor<2> = activation.swap_dims(1, 2).reshape([rows * positions, heads * neurons]);
+    let values: Vec<f32> = flat.into_data().iter::<f32>().collect();
+    Array2::from_shape_vec((rows * positions, heads * neurons), values).unwrap_or_default()
+}
 
 /// The activation of `site` for `[row, position, feature]`, as `[row, head * position * neuron]` in f64.
 ///
@@ -14,13 +65,7 @@ pub fn activations(model: &Model, x: ArrayView3<f32>, site: &str, device: &Devic
     let mut tap = Tap::new().record(site)?;
     for start in (0..x.dim().0).step_by(ROWS) {
         let part = x.slice(s![start..(start + ROWS).min(x.dim().0), .., ..]);
-        let (rows, positions, features) = part.dim();
-        let values: Vec<f32> = part.iter().copied().collect();
-        let input = Input::new(Tensor::from_data(
-            TensorData::new(values, [rows, positions, features]),
-            device,
-        ));
-        model.forward(&input, &mut tap);
+        model.forward(&to_input(part, device), &mut tap);
     }
     let recorded = tap.finish()?.get(site)?;
     let rows = recorded.dims()[0];

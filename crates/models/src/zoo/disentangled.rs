@@ -139,9 +139,14 @@ impl Disentangled {
         &self.config
     }
 
-    fn projections(&self) -> impl Iterator<Item = &OrthogonalLinear> {
+    /// Every penalised weight, `[input, output]`; the groups' projections side by side are one, so that groups are drawn apart.
+    fn weights(&self) -> Vec<Tensor<2>> {
         let embedding = self.input_proj.iter().chain(&self.group_proj);
-        embedding.chain(self.transformer_layers.iter().flat_map(Layer::projections))
+        let embedding = Tensor::cat(embedding.map(OrthogonalLinear::weight).collect(), 0);
+        let layers = self.transformer_layers.iter().flat_map(Layer::projections);
+        std::iter::once(embedding)
+            .chain(layers.map(OrthogonalLinear::weight))
+            .collect()
     }
 }
 
@@ -183,7 +188,7 @@ impl Classifier for Disentangled {
 
     /// `orthogonality · Σ ‖G - I‖² / k²` over all projections; G is the smaller Gram matrix, k its side.
     fn penalty(&self) -> Option<Tensor<1>> {
-        let total = self.projections().map(OrthogonalLinear::penalty).reduce(|a, b| a + b)?;
+        let total = self.weights().into_iter().map(penalty).reduce(|a, b| a + b)?;
         (self.config.orthogonality > 0.0).then(|| total * self.config.orthogonality)
     }
 }
@@ -201,19 +206,23 @@ impl OrthogonalLinear {
         }
     }
 
-    fn penalty(&self) -> Tensor<1> {
-        let weight = self.linear.weight();
-        let [input, output] = weight.dims();
-        let transposed = weight.clone().transpose();
-        let (gram, side) = if output <= input {
-            (transposed.matmul(weight), output)
-        } else {
-            (weight.matmul(transposed), input)
-        };
-        let identity = Tensor::<2>::eye(side, &gram.device().without_autodiff());
-        let distance = (gram - identity).powi_scalar(2).sum();
-        distance / (side * side) as f64
+    fn weight(&self) -> Tensor<2> {
+        self.linear.weight()
     }
+}
+
+/// ‖G - I‖² / k², G the smaller Gram matrix of `[input, output]` and k its side.
+fn penalty(weight: Tensor<2>) -> Tensor<1> {
+    let [input, output] = weight.dims();
+    let transposed = weight.clone().transpose();
+    let (gram, side) = if output <= input {
+        (transposed.matmul(weight), output)
+    } else {
+        (weight.matmul(transposed), input)
+    };
+    let identity = Tensor::<2>::eye(side, &gram.device().without_autodiff());
+    let distance = (gram - identity).powi_scalar(2).sum();
+    distance / (side * side) as f64
 }
 
 #[derive(Module, Debug)]
