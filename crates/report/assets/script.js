@@ -18,10 +18,34 @@
     return themed;
   };
 
+  // On a narrow page the colour bar of a heatmap lies above it. Text in its cells is as large as these allow: all of its
+  // lines, else the first, else none.
+  const fitted = (data, plot) => {
+    const map = data.find((trace) => trace.type === "heatmap" && trace.colorbar);
+    if (!map) return data;
+    const longest = (texts) => Math.max(0, ...texts.map((text) => text.length));
+    const width = (plot.clientWidth - 6 * longest(map.y) - (narrow() ? 70 : 150)) / map.x.length;
+    const height = (plot.clientHeight - (narrow() ? 150 : 90)) / map.y.length;
+    const written = (trace) => {
+      for (const most of [9, 1]) {
+        const cells = trace.text.map((text) => text.split("<br>").slice(0, most));
+        const size = Math.min(13, width / (0.6 * longest(cells.flat()) + 1), height / (1.4 * longest(cells)));
+        if (size >= 9) return [{ ...trace, text: cells.map((lines) => lines.join("<br>")), textfont: { ...trace.textfont, size } }];
+      }
+      return [];
+    };
+    const above = { orientation: "h", title: { ...map.colorbar.title, side: "top" }, thickness: 10, x: 0.5, y: 1, yanchor: "bottom", ypad: 6 };
+    return data.flatMap((trace) => {
+      if (trace.mode === "text") return written(trace);
+      return trace === map && narrow() ? [{ ...trace, colorbar: { ...trace.colorbar, ...above } }] : [trace];
+    });
+  };
+
   const figures = [...document.querySelectorAll("figure")];
   const draw = (figure) => {
     const { data, layout } = JSON.parse(figure.querySelector("script").textContent);
-    return Plotly.react(figure.querySelector(".plot"), data, theme(layout), { responsive: true, displaylogo: false, displayModeBar: narrow() ? false : "hover" });
+    const plot = figure.querySelector(".plot");
+    return Plotly.react(plot, fitted(data, plot), theme(layout), { responsive: true, displaylogo: false, displayModeBar: narrow() ? false : "hover" });
   };
   const drawAll = () => Promise.all(figures.map(draw)).then(() => { document.documentElement.dataset.drawn = figures.length; });
   drawAll();

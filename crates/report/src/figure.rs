@@ -1,6 +1,10 @@
 //! A figure, described once and drawn twice: turnable in the report, and static as SVG and PNG.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+
+use crate::palette::{Rgb, shade};
 
 /// Positions along an axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -56,6 +60,9 @@ pub struct Series {
     pub low: Option<Vec<Option<f64>>>,
     /// Upper ends of intervals.
     pub high: Option<Vec<Option<f64>>>,
+    /// What else is said of each value when it is pointed at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
 }
 
 impl Series {
@@ -69,12 +76,13 @@ impl Series {
             z: None,
             low: None,
             high: None,
+            labels: None,
         }
     }
 }
 
 /// A figure of a report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// File name and anchor.
     pub id: String,
@@ -88,25 +96,186 @@ pub struct Figure {
     pub series: Vec<Series>,
     /// Horizontal reference lines.
     pub lines: Vec<f64>,
+    /// Whether the first two axes are logarithmic; an axis of names never is. What is not above 0 is left out; an
+    /// interval that starts there is cut at half of the least number that is shown.
+    #[serde(default)]
+    pub log: [bool; 2],
+    /// Drawn instead of series and lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heatmap: Option<Box<Heatmap>>,
 }
 
 impl Figure {
     /// Whether it has depth.
     pub fn is_3d(&self) -> bool {
-        self.series.iter().any(|series| series.z.is_some())
+        self.heatmap.is_none() && self.series.iter().any(|series| series.z.is_some())
+    }
+
+    /// Which of the first two axes are logarithmic.
+    pub(crate) fn log_axes(&self) -> [bool; 2] {
+        let numbers = self.series.iter().all(|series| matches!(series.x, Values::Numbers(_)));
+        [self.log[0] && numbers, self.log[1]]
+    }
+
+    /// Without what its logarithmic axes cannot show.
+    pub(crate) fn drawable(&self) -> Cow<'_, Self> {
+        let [log_x, log_y] = self.log_axes();
+        if !log_x && !log_y {
+            return Cow::Borrowed(self);
+        }
+        let mut figure = self.clone();
+        let ends = self.series.iter().flat_map(|s| s.low.iter().chain(&s.high).flatten());
+        let heights = self.series.iter().flat_map(|s| &s.y).chain(ends).flatten();
+        let least = heights.chain(&self.lines).filter(|v| **v > 0.0);
+        let floor = least.fold(f64::INFINITY, |a, b| a.min(*b)) / 2.0;
+        for series in &mut figure.series {
+            if log_x && let Values::Numbers(numbers) = &mut series.x {
+                for v in numbers {
+                    *v = if *v > 0.0 { *v } else { f64::NAN };
+                }
+            }
+            if log_y {
+                for y in &mut series.y {
+                    *y = y.filter(|v| *v > 0.0);
+                }
+                let (low, high) = (series.low.iter_mut().flatten(), series.high.iter_mut().flatten());
+                for (low, high) in low.zip(high) {
+                    *high = high.filter(|v| *v > 0.0);
+                    *low = high.and(*low).map(|v| if v > 0.0 { v } else { floor });
+                }
+            }
+        }
+        if log_y {
+            figure.lines.retain(|y| *y > 0.0);
+        }
+        Cow::Owned(figure)
     }
 }
 
-/// The palette of Okabe and Ito (2008): told apart also by the colour-blind, on light and on dark ground.
-pub(crate) const COLOURS: [(u8, u8, u8); 6] = [
-    (0, 114, 178),
-    (230, 120, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (86, 180, 233),
-    (170, 140, 0),
-];
+/// Values of a grid as colours.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Heatmap {
+    /// Names of columns, from left to right.
+    pub x: Vec<String>,
+    /// Names of rows, from top to bottom.
+    pub y: Vec<String>,
+    /// Rows of values; `None` (or no number) is drawn as undefined.
+    pub values: Vec<Vec<Option<f64>>>,
+    /// What the ends of the colour scale mean; values outside take the colour of the nearer end. Otherwise the least
+    /// and the greatest value, or, on a diverging scale, plus and minus the greatest distance from 0.
+    pub range: Option<[f64; 2]>,
+    /// Whether the middle of the scale is what values are compared with; it is white then.
+    pub diverging: bool,
+    /// What to say of each cell, if not its value alone; shown in cells that have room and when pointed at. A first
+    /// line, or the text up to the first space, stands alone where there is little room.
+    pub text: Option<Vec<Vec<String>>>,
+    /// Name and unit of the values.
+    pub unit: String,
+}
 
-pub(crate) fn colour(index: usize) -> (u8, u8, u8) {
-    COLOURS[index % COLOURS.len()]
+impl Heatmap {
+    /// With more columns than this, cells hold no text.
+    pub(crate) const COLUMNS_WITH_TEXT: usize = 12;
+
+    pub(crate) fn value(&self, row: usize, column: usize) -> Option<f64> {
+        self.values.get(row)?.get(column)?.filter(|value| value.is_finite())
+    }
+
+    /// For every row, what `of` says of its columns.
+    pub(crate) fn grid<T>(&self, of: impl Fn(usize, usize) -> T) -> Vec<Vec<T>> {
+        let columns = 0..self.x.len();
+        let rows = (0..self.y.len()).map(|row| columns.clone().map(|column| of(row, column)).collect());
+        rows.collect()
+    }
+
+    pub(crate) fn any_undefined(&self) -> bool {
+        self.grid(|row, column| self.value(row, column).is_none())
+            .iter()
+            .flatten()
+            .any(|undefined| *undefined)
+    }
+
+    /// All that is said of a cell.
+    pub(crate) fn says(&self, row: usize, column: usize) -> String {
+        let text = self.text.as_ref().and_then(|rows| rows.get(row)?.get(column));
+        let text = text.filter(|text| !text.is_empty());
+        match (self.value(row, column), text) {
+            (Some(_), Some(text)) => text.clone(),
+            (Some(value), None) => number(value),
+            (None, Some(text)) if text.starts_with("undefined") => text.clone(),
+            (None, _) => "undefined".into(),
+        }
+    }
+
+    /// What stands in a cell, in short lines.
+    pub(crate) fn lines(&self, row: usize, column: usize) -> Vec<String> {
+        if self.value(row, column).is_none() {
+            return Vec::new();
+        }
+        let says = self.says(row, column);
+        let lines: Vec<&str> = match says.split_once(' ') {
+            Some((first, rest)) if says.lines().count() == 1 && says.chars().count() > 8 => vec![first, rest],
+            _ => says.lines().collect(),
+        };
+        lines.into_iter().map(Into::into).collect()
+    }
+
+    /// The colour of a value.
+    pub(crate) fn colours(&self) -> impl Fn(f64) -> Rgb + use<> {
+        let ([low, high], diverging) = (self.limits(), self.diverging);
+        move |value| shade(diverging, (value - low) / (high - low))
+    }
+
+    /// What the ends of the colour scale mean.
+    pub(crate) fn limits(&self) -> [f64; 2] {
+        if let Some([low, high]) = self.range
+            && low < high
+            && (high - low).is_finite()
+        {
+            return [low, high];
+        }
+        let values = self.values.iter().flatten().flatten().filter(|v| v.is_finite());
+        let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
+        let far = low.abs().max(high.abs());
+        match () {
+            () if low > high => [0.0, 1.0],
+            () if self.diverging && far > 0.0 => [-far, far],
+            () if low < high => [low, high],
+            () => [low - 0.5, low + 0.5],
+        }
+    }
+}
+
+/// Three significant digits.
+pub(crate) fn number(value: f64) -> String {
+    let digits = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    if !(-4.0..6.0).contains(&digits) {
+        return format!("{value:.2e}");
+    }
+    let decimals = (2.0 - digits).max(0.0) as usize;
+    let text = format!("{value:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').into(),
+        false => text,
+    }
+}
+
+/// Names short enough for an axis, and all different, so that no two share a place.
+pub(crate) fn short(names: &[String]) -> Vec<String> {
+    const LONGEST: usize = 24;
+    let mut seen = std::collections::BTreeSet::new();
+    let short = names.iter().map(|name| {
+        let mut short: String = name.chars().take(LONGEST).collect();
+        if name.chars().nth(LONGEST).is_some() {
+            short.pop();
+            short.push('…');
+        }
+        // A space without width is not seen.
+        while !seen.insert(short.clone()) {
+            short.push('\u{200b}');
+        }
+        short
+    });
+    short.collect()
 }

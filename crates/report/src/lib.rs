@@ -13,7 +13,7 @@
 //!     reading: "Lower is better.".into(),
 //!     axes: ["epoch".into(), "loss".into(), String::new()],
 //!     series: vec![losses],
-//!     lines: vec![],
+//!     ..Figure::default()
 //! };
 //! let section = Section { title: "Training".into(), blocks: vec![Block::Figure(figure)], ..Section::default() };
 //! let report = Report { title: "A <run>".into(), sections: vec![section], ..Report::default() };
@@ -24,17 +24,20 @@
 
 mod error;
 mod figure;
+mod heatmap;
 mod page;
+mod palette;
 mod plotly_figure;
 mod report;
 mod rows;
 mod run;
+mod scale;
 mod static_figure;
 
 use std::path::Path;
 
 pub use error::ReportError;
-pub use figure::{Figure, Mark, Series, Values};
+pub use figure::{Figure, Heatmap, Mark, Series, Values};
 pub use page::page;
 pub use report::{Block, Cell, Report, Section, Table, Tone, Verdict};
 pub use rows::{MetricRow, Prediction, write_metrics, write_predictions};

@@ -4,7 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use plotly::Plot;
 
 use crate::{
-    figure::Figure,
+    figure::{Figure, Heatmap},
     plotly_figure::to_plotly,
     report::{Block, Cell, Report, Section, Table, Tone},
 };
@@ -80,12 +80,16 @@ fn section(index: usize, section: &Section) -> Markup {
 fn figure(figure: &Figure) -> Markup {
     // Inside a script element only `</` and `<!--` could end the text early.
     let data = to_plotly(figure).to_string().replace('<', "\\u003c");
+    let map = figure.heatmap.as_deref();
     html! {
         figure id=(figure.id) {
             h3 { (figure.title) }
-            div.plot role="img" aria-label=(figure.title) {}
+            div.plot.tall[map.is_some_and(|map| map.y.len() > 16)] role="img" aria-label=(figure.title) {}
             script type="application/json" { (PreEscaped(data)) }
-            figcaption { (figure.reading) }
+            figcaption {
+                (figure.reading)
+                @if map.is_some_and(Heatmap::any_undefined) { " Grey cells are undefined." }
+            }
         }
     }
 }

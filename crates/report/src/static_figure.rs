@@ -14,12 +14,20 @@ use plotters::{
 
 use crate::{
     ReportError,
-    figure::{Figure, Mark, Series, Values, colour},
+    figure::{Figure, Mark, Series, Values},
+    heatmap,
+    palette::colour,
+    scale::{Axis, logarithms, power},
     write_file,
 };
 
-const SIZE: (u32, u32) = (900, 540);
-const FONT: &str = "Noto Sans";
+pub(crate) const FONT: &str = "Noto Sans";
+
+/// Many rows need height.
+fn size(figure: &Figure) -> (u32, u32) {
+    let rows = figure.heatmap.as_ref().map_or(0, |map| map.y.len());
+    (900, 540 + 6 * (rows.clamp(16, 76) as u32 - 16))
+}
 
 /// Writes `<id>.svg` and `<id>.png` into `folder`.
 pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
@@ -32,12 +40,13 @@ pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
         id: figure.id.clone(),
         reason,
     };
+    let size = size(figure);
     let mut svg = String::new();
-    draw(figure, &SVGBackend::with_string(&mut svg, SIZE).into_drawing_area()).map_err(error)?;
+    draw(figure, &SVGBackend::with_string(&mut svg, size).into_drawing_area()).map_err(error)?;
     write_file(&folder.join(format!("{}.svg", figure.id)), svg.as_bytes())?;
     let path = folder.join(format!("{}.png", figure.id));
     let temporary = folder.join(format!("{}.tmp.png", figure.id));
-    let drawn = draw(figure, &BitMapBackend::new(&temporary, SIZE).into_drawing_area()).map_err(error);
+    let drawn = draw(figure, &BitMapBackend::new(&temporary, size).into_drawing_area()).map_err(error);
     drawn
         .and_then(|()| std::fs::rename(&temporary, &path).map_err(|e| ReportError::write(&path, e)))
         .inspect_err(|_| {
@@ -49,15 +58,21 @@ pub(crate) fn save(figure: &Figure, folder: &Path) -> Result<(), ReportError> {
 fn draw<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
     area.fill(&WHITE).map_err(text)?;
     let area = area.titled(&figure.title, (FONT, 20).into_font()).map_err(text)?;
-    if figure.is_3d() {
-        draw_3d(figure, &area)
+    if let Some(map) = &figure.heatmap {
+        heatmap::draw(figure, map, &area)?;
     } else {
-        draw_2d(figure, &area)
-    }?;
+        let log = figure.log_axes();
+        let figure = logarithms(figure.drawable().into_owned(), log);
+        if figure.is_3d() {
+            draw_3d(&figure, log, &area)?;
+        } else {
+            draw_2d(&figure, log, &area)?;
+        }
+    }
     area.present().map_err(text)
 }
 
-fn text(error: impl std::fmt::Display) -> String {
+pub(crate) fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
@@ -81,11 +96,13 @@ fn range(values: impl Iterator<Item = f64>, padding: f64) -> std::ops::Range<f64
     if low > high {
         return 0.0..1.0;
     }
-    let room = (high - low).max(1e-9) * padding;
+    // A single value stands in the middle.
+    let width = if low < high { high - low } else { low.abs().max(1.0) };
+    let room = width * padding;
     low - room..high + room
 }
 
-fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingArea<B, Shift>) -> Result<(), String> {
     let bars = figure.series.iter().any(|series| series.mark == Mark::Bar);
     let xs = range(
         figure.series.iter().flat_map(|s| positions(&s.x)),
@@ -97,20 +114,23 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         s.y.iter().flatten().chain(intervals).copied().collect::<Vec<_>>()
     });
     let ys = range(
-        ends.chain(figure.lines.iter().copied()).chain(bars.then_some(0.0)),
+        ends.chain(figure.lines.iter().copied())
+            .chain((bars && !log[1]).then_some(0.0)),
         0.06,
     );
+    let ground = if log[1] { ys.start } else { 0.0 };
     let mut chart = ChartBuilder::on(area)
         .margin(12)
         .x_label_area_size(46)
         .y_label_area_size(64)
-        .build_cartesian_2d(xs.clone(), ys)
+        .build_cartesian_2d(Axis::new(xs.clone(), log[0]), Axis::new(ys, log[1]))
         .map_err(text)?;
     let names = figure.series.first().and_then(|series| match &series.x {
         Values::Names(names) => Some(names.clone()),
         Values::Numbers(_) => None,
     });
     let label = |x: &f64| match &names {
+        None if log[0] => power(*x),
         None => format!("{x:.4}")
             .trim_end_matches('0')
             .trim_end_matches('.')
@@ -150,7 +170,9 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         let style = rgb(index);
         let interval = |end: &Option<Vec<Option<f64>>>| -> Vec<(f64, f64)> {
             let ends = end.iter().flatten().zip(positions(&series.x));
-            ends.filter_map(|(end, x)| Some((x, (*end)?))).collect()
+            ends.filter_map(|(end, x)| Some((x, (*end)?)))
+                .filter(|(x, _)| x.is_finite())
+                .collect()
         };
         if series.mark == Mark::Line {
             let (low, mut high) = (interval(&series.low), interval(&series.high));
@@ -173,7 +195,7 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
             Mark::Points => chart.draw_series(points.iter().map(|p| Circle::new((p.x, p.y), 4, style.filled()))),
             Mark::Bar => chart.draw_series(points.iter().map(|p| {
                 let half = 0.38 / count as f64;
-                Rectangle::new([(p.x - half, 0.0), (p.x + half, p.y)], style.mix(0.85).filled())
+                Rectangle::new([(p.x - half, ground), (p.x + half, p.y)], style.mix(0.85).filled())
             })),
         };
         drawn
@@ -222,6 +244,7 @@ fn points(series: &Series, index: usize, count: usize) -> Vec<Point> {
     };
     let end = |ends: &Option<Vec<Option<f64>>>, row: usize| ends.as_ref().and_then(|ends| *ends.get(row)?);
     let rows = positions(&series.x).into_iter().zip(&series.y).enumerate();
+    let rows = rows.filter(|(_, (x, _))| x.is_finite());
     rows.filter_map(|(row, (x, y))| {
         Some(Point {
             row,
@@ -233,13 +256,13 @@ fn points(series: &Series, index: usize, count: usize) -> Vec<Point> {
     .collect()
 }
 
-fn draw_3d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> Result<(), String> {
+fn draw_3d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingArea<B, Shift>) -> Result<(), String> {
     let xs = range(figure.series.iter().flat_map(|s| positions(&s.x)), 0.05);
     let ys = range(figure.series.iter().flat_map(|s| s.y.iter().flatten().copied()), 0.05);
     let zs = range(figure.series.iter().flat_map(|s| s.z.iter().flatten().copied()), 0.05);
     let mut chart = ChartBuilder::on(area)
         .margin(16)
-        .build_cartesian_3d(xs, ys, zs)
+        .build_cartesian_3d(Axis::new(xs, log[0]), Axis::new(ys, log[1]), Axis::new(zs, false))
         .map_err(text)?;
     chart.with_projection(|mut projection| {
         projection.pitch = 0.35;
@@ -251,12 +274,16 @@ fn draw_3d<B: DrawingBackend>(figure: &Figure, area: &DrawingArea<B, Shift>) -> 
         .configure_axes()
         .label_style((FONT, 12))
         .light_grid_style(RGBColor(235, 235, 235))
+        .x_formatter(&|x| Axis::label(*x, log[0]))
+        .y_formatter(&|y| Axis::label(*y, log[1]))
+        .z_formatter(&|z| Axis::label(*z, false))
         .draw()
         .map_err(text)?;
     for (index, series) in figure.series.iter().enumerate() {
         let style = rgb(index);
         let z = series.z.clone().unwrap_or_default();
-        let points = positions(&series.x).into_iter().zip(&series.y).zip(z);
+        let xs = positions(&series.x).into_iter();
+        let points = xs.zip(&series.y).zip(z).filter(|((x, _), _)| x.is_finite());
         let circles = points.filter_map(|((x, y), z)| Some(Circle::new((x, (*y)?, z), 3, style.mix(0.8).filled())));
         chart
             .draw_series(circles)

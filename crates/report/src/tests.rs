@@ -1,5 +1,7 @@
 use crate::*;
 
+mod figures;
+
 fn every_kind() -> Report {
     let interval = |values: &[f64], by: f64| Some(values.iter().map(|v| Some(v + by)).collect());
     let series = |name: &str, mark, x: Values, y: Vec<f64>| Series {
@@ -20,6 +22,7 @@ fn every_kind() -> Report {
             axes: ["across".into(), "up".into(), "deep".into()],
             series,
             lines: vec![0.5],
+            ..Figure::default()
         })
     };
     let bars = |name: &str| series(name, Mark::Bar, names(), vec![0.2, -0.4, 0.1]);
