@@ -61,6 +61,7 @@ fn rows() -> Dataset {
             subject: 0,
             environment: 0,
             label: f32::from(u8::from(sum > 0.0)),
+            shortcut: None,
             split: Split::Train,
         }
     });

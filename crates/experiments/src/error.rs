@@ -1,5 +1,6 @@
 //! One error for pipelines: bad input, or something else.
 
+use disentangle_analysis::{matrix::MatrixError, probing::ProbingError};
 use disentangle_data::DataError;
 use disentangle_models::ModelError;
 use disentangle_report::ReportError;
@@ -14,6 +15,12 @@ pub enum ExperimentError {
     /// From a model, its weights or its training.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// From a matrix of activations that cannot be measured.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// From capturing activations.
+    #[error(transparent)]
+    Probing(#[from] ProbingError),
     /// From the run's folder or its report.
     #[error(transparent)]
     Report(#[from] ReportError),

@@ -27,13 +27,23 @@
 
 mod backend;
 pub mod bench;
+pub mod capacity;
+pub mod cards;
+mod cells;
 pub mod commands;
 mod context;
+pub mod disentangle;
 mod environment;
 mod error;
 mod experiment;
 pub mod finance;
+mod present;
+pub mod registry;
 pub mod settings;
+pub mod study;
+pub mod synthetic;
+pub mod toy;
+mod training;
 
 pub use backend::Backend;
 pub use context::{CANCEL, Context};

@@ -4,10 +4,9 @@ use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering, time::Durati
 
 use clap::{Args, Parser, Subcommand};
 use disentangle_experiments::{
-    Backend, CANCEL, Experiment, ExperimentError, Options, bench,
+    Backend, CANCEL, ExperimentError, Options, bench,
     commands::{self, DatasetCommand},
-    execute,
-    finance::Finance,
+    registry,
 };
 
 #[global_allocator]
@@ -192,19 +191,13 @@ fn run(command: Command) -> Result<(), ExperimentError> {
 }
 
 fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
-    if arguments.name != Finance::NAME {
-        return Err(ExperimentError::Input(format!(
-            "unknown experiment `{}`; expected one of: {}",
-            arguments.name,
-            Finance::NAME
-        )));
-    }
+    let chosen = registry::experiment(&arguments.name)?;
     let threads = arguments.machine.threads();
     // Analyses that use rayon stay within the same number of threads.
     if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
         eprintln!("note: {error}");
     }
-    let finished = execute::<Finance>(&Options {
+    let finished = (chosen.run)(&Options {
         backend: arguments.machine.backend,
         seed: arguments.seed,
         seeds: arguments.seeds,

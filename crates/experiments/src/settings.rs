@@ -29,8 +29,11 @@ pub fn resolve<C: Serialize + DeserializeOwned>(
         let (key, text) = set
             .split_once('=')
             .ok_or_else(|| ExperimentError::Input(format!("`--set {set}`: expected key=value")))?;
-        let value = parse(known.get(key), text.trim());
-        put("", key.trim(), value)?;
+        let key = key.trim();
+        let value = parse(known.get(key), text.trim(), |value| {
+            check::<C>("", &known, key, value).is_ok()
+        });
+        put("", key, value)?;
     }
     from_object(config)
 }
@@ -63,21 +66,27 @@ fn read(path: &Path) -> Result<Vec<(String, Value)>, ExperimentError> {
     Ok(pairs.collect())
 }
 
-/// The text as the type that the key has by default.
-fn parse(default: Option<&Value>, text: &str) -> Value {
-    let string = || Value::String(text.into());
+/// The text as the type that the key has by default; where that is not known, as the first that `fits`.
+fn parse(default: Option<&Value>, text: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    let string = |text: &str| Value::String(text.into());
+    let number = |text: &str| {
+        let parsed = serde_json::from_str::<serde_json::Number>(text);
+        parsed.map_or_else(|_| string(text), Value::Number)
+    };
     match default {
-        Some(Value::Bool(_)) => text.parse().map_or_else(|_| string(), Value::Bool),
-        Some(Value::Number(_)) => {
-            serde_json::from_str::<serde_json::Number>(text).map_or_else(|_| string(), Value::Number)
+        Some(Value::Bool(_)) => text.parse().map_or_else(|_| string(text), Value::Bool),
+        Some(Value::Number(_)) => number(text),
+        Some(Value::Array(_)) => {
+            let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let strings: Value = parts().map(Value::from).collect();
+            if fits(&strings) {
+                strings
+            } else {
+                parts().map(number).collect()
+            }
         }
-        Some(Value::Array(_)) => text
-            .split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(Value::from)
-            .collect(),
-        _ => string(),
+        _ if fits(&string(text)) => string(text),
+        _ => number(text),
     }
 }
 
@@ -128,6 +137,8 @@ mod tests {
         symbols: Vec<String>,
         fast: bool,
         path: Option<String>,
+        rate_of_decay: Option<f64>,
+        sizes: Vec<usize>,
         start: Option<chrono::NaiveDate>,
         mode: Mode,
     }
@@ -146,6 +157,8 @@ mod tests {
             symbols: vec!["A".into()],
             fast: false,
             path: None,
+            rate_of_decay: None,
+            sizes: vec![],
             start: None,
             mode: Mode::One,
         }
@@ -164,6 +177,8 @@ mod tests {
             "symbols=SPY,QQQ",
             "fast=true",
             "path=12",
+            "rate_of_decay=0.25",
+            "sizes=3, 5",
             "start=2020-01-02",
             "mode=two",
         ])
@@ -174,6 +189,8 @@ mod tests {
             symbols: vec!["SPY".into(), "QQQ".into()],
             fast: true,
             path: Some("12".into()),
+            rate_of_decay: Some(0.25),
+            sizes: vec![3, 5],
             start: chrono::NaiveDate::from_ymd_opt(2020, 1, 2),
             mode: Mode::Two,
         };
@@ -185,7 +202,7 @@ mod tests {
         let check = |set: &str, expected: &str| assert_eq!(with(&[set]).unwrap_err(), expected);
         check(
             "epoch=3",
-            "unknown key `epoch`; expected one of: epochs, fast, mode, path, rate, start, symbols",
+            "unknown key `epoch`; expected one of: epochs, fast, mode, path, rate, rate_of_decay, sizes, start, symbols",
         );
         check(
             "epochs=x",
@@ -194,6 +211,10 @@ mod tests {
         check(
             "epochs=-1",
             "`epochs = -1` cannot be used: expected a whole number, zero or more",
+        );
+        check(
+            "sizes=3,x",
+            "`sizes = [3,\"x\"]` cannot be used: expected a list, separated by commas",
         );
         check("rate=fast", "`rate = fast` cannot be used: expected a number");
         check("fast=1", "`fast = 1` cannot be used: expected true or false");

@@ -2,19 +2,25 @@
 
 use burn::tensor::Device;
 use disentangle_data::Seed;
-use disentangle_models::{Classifier, ModelConfig, SequenceConfig};
+use disentangle_models::{Classifier, Family};
 
-use crate::{Experiment, ExperimentError, finance::Finance};
+use crate::{ExperimentError, registry};
 
 /// Experiments, datasets, models with their sites, metrics and strategies, as text.
 pub fn list(device: &Device) -> Result<String, ExperimentError> {
-    let mut text = format!("experiments\n  {:<12} {}\n\n", Finance::NAME, Finance::ABOUT);
-    text += "datasets\n";
+    let mut text = String::from("experiments\n");
+    for experiment in registry::experiments() {
+        text += &format!("  {:<18} {}\n", experiment.name, experiment.about);
+    }
+    text += "\ndatasets\n";
+    text += "  biased       genuine groups and a planted shortcut (synthetic)\n";
+    text += "  multifeature genuine groups only (synthetic)\n";
     text += "  market       simulated market, four years of business days, part of the program (the default)\n";
     text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
     text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns\n\nmodels and their sites\n";
-    for (name, config) in [("sequence", ModelConfig::Sequence(SequenceConfig::new(5, 30)))] {
-        let model = config.init(Seed::new(0), device)?;
+    for family in Family::ALL {
+        let name = family.name();
+        let model = family.config(5, 30, &[]).init(Seed::new(0), device)?;
         text += &format!(
             "  {name} ({} parameters at its default sizes)\n",
             burn::module::Module::num_params(&model)

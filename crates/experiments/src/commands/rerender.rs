@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use disentangle_report::{ReportError, RunDir, State, page, read_json, save_figures, write_file};
 use serde_json::Value;
 
-use crate::{Aggregate, Experiment, ExperimentError, Render, finance::Finance};
+use crate::{Aggregate, ExperimentError, Render, registry};
 
 /// Writes `report.html` and the figures of a finished run again; returns the report's path.
 pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
@@ -36,10 +36,7 @@ pub(super) fn outcome(path: &Path) -> Result<Box<dyn Render>, ExperimentError> {
     let text = |key: &str| json[key].as_str().unwrap_or_default().to_string();
     match (text("kind").as_str(), text("experiment").as_str()) {
         ("aggregate", _) => Ok(Box::new(read_json::<Aggregate>(path, "metrics.json")?)),
-        ("run", Finance::NAME) => Ok(Box::new(read_json::<<Finance as Experiment>::Outcome>(
-            path,
-            "metrics.json",
-        )?)),
+        ("run", name) if let Ok(experiment) = registry::experiment(name) => (experiment.read)(path),
         (_, other) => Err(ReportError::NotARun {
             path: path.into(),
             reason: format!("metrics.json is of experiment `{other}`, which this program does not know"),

@@ -5,19 +5,17 @@ mod evaluate;
 mod outcome;
 mod preprocess;
 mod render;
+mod sections;
 mod series;
+mod series_section;
 mod source;
 mod verdicts;
 mod walk_forward;
 
 use burn::tensor::Device;
-use disentangle_analysis::{Bootstrap, Pca, importance, learning, multiple::benjamini_hochberg_of, probing};
+use disentangle_analysis::{Bootstrap, Pca, importance, multiple::benjamini_hochberg_of, probing};
 use disentangle_data::{Dataset, Seed, Split, audit, audit::AuditCheck, format_time};
-use disentangle_models::{
-    Model, ModelConfig,
-    train::{Checkpoint, Control, Epoch, Erm, Loss, Stop, Task, Trained, train},
-    weights,
-};
+use disentangle_models::{Model, ModelConfig, train::Trained, weights};
 use disentangle_report::{Prediction, write_predictions};
 
 pub use config::{FinanceConfig, Source};
@@ -25,9 +23,13 @@ pub use outcome::Outcome;
 pub use preprocess::{Preprocess, predict};
 pub use source::{EMBEDDED, Loaded, load};
 
-use crate::{Context, Experiment, ExperimentError, context::CANCEL};
+use crate::{
+    Context, Experiment, ExperimentError,
+    cards::{ModelCard, Training},
+    training,
+};
 use evaluate::{Scored, difference, fit_logistic, logistic_logits, majority_logit, performance};
-use outcome::{DataCard, ModelCard, PartCard, PartImportance, Performance, Representation, Training};
+use outcome::{DataCard, PartCard, PartImportance, Performance, Representation};
 
 /// The experiment.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +116,7 @@ impl Experiment for Finance {
             seed,
             context.threads,
         );
-        let losses = |of: fn(&Epoch) -> f64| trained.history.iter().map(of).collect::<Vec<_>>();
+        let representation = representation(dataset, &trained.model, context)?;
         Ok(Outcome {
             schema_version: 1,
             kind: "run".into(),
@@ -122,23 +124,15 @@ impl Experiment for Finance {
             seed: context.seed,
             data: data_card(config, input),
             audit: input.audit.clone(),
-            model: ModelCard {
-                family: "sequence".into(),
-                parameters: burn::module::Module::num_params(&trained.model),
-            },
-            training: Training {
-                dynamics: learning::dynamics(&losses(|e| e.train_loss), &losses(|e| e.validation_loss)),
-                history: trained.history,
-                best_epoch: trained.best_epoch,
-                stop: trained.stop,
-            },
+            model: ModelCard::new(&trained.model),
+            training: Training::new(trained),
             performance,
             over_logistic,
             importance,
             walk_forward,
             importance_series,
             feature_series,
-            representation: representation(dataset, &trained.model, context)?,
+            representation,
         })
     }
 }
@@ -154,60 +148,7 @@ fn start_model(config: &FinanceConfig, seed: Seed, device: &Device) -> Result<Mo
 /// Trains, or goes on training, the main model.
 fn fit(config: &FinanceConfig, dataset: &Dataset, context: &Context) -> Result<Trained, ExperimentError> {
     let model = start_model(config, context.root(), context.device)?;
-    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
-    let task = Task {
-        dataset,
-        train: &train_rows,
-        validation: &validation,
-        loss: Loss::Bce,
-    };
-    let path = context.path("checkpoint/state.safetensors");
-    std::fs::create_dir_all(context.path("checkpoint"))
-        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
-    let resume = if path.exists() {
-        Some(Checkpoint::load(&path)?)
-    } else {
-        None
-    };
-    let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.history().len());
-    let seed = context.seed;
-    // Another seed's events share the file.
-    context.run.truncate_events(|event| {
-        event["seed"] != seed || event["epoch"].as_u64().is_none_or(|epoch| epoch <= done as u64)
-    })?;
-    let bar = context.progress("training", config.epochs);
-    bar.set_position(done as u64);
-    let mut failed = None;
-    let control = Control {
-        threads: context.threads,
-        cancel: &CANCEL,
-        on_epoch: &mut |epoch| {
-            bar.inc(1);
-            let mut event = serde_json::to_value(epoch).unwrap_or_default();
-            event["seed"] = seed.into();
-            failed = context.run.event(&event).err().or(failed.take());
-        },
-        checkpoint: Some((path, context.checkpoint_every)),
-        resume,
-    };
-    let trained = train(
-        &model,
-        &task,
-        &mut Erm,
-        &config.training(),
-        context.root().child("train"),
-        context.device,
-        control,
-    )?;
-    bar.finish_and_clear();
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    if trained.stop == Stop::Cancelled {
-        Err(ExperimentError::Interrupted)
-    } else {
-        Ok(trained)
-    }
+    training::fit(&model, dataset, &config.training(), context)
 }
 
 /// Everything that is needed to score new rows.

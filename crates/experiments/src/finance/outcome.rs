@@ -1,10 +1,11 @@
 //! Everything that `experiment finance` measures: `metrics.json`.
 
 use chrono::NaiveDateTime;
-use disentangle_analysis::{Estimate, granger::Granger, importance::Importance, learning::Dynamics, spectrum::Season};
+use disentangle_analysis::{Estimate, granger::Granger, importance::Importance, spectrum::Season};
 use disentangle_data::{FeatureGroup, audit::AuditCheck};
-use disentangle_models::train::{Epoch, Stop};
 use serde::{Deserialize, Serialize};
+
+use crate::cards::{ModelCard, Training};
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -79,28 +80,6 @@ pub struct PartCard {
     pub positive: f64,
     /// First and last target.
     pub span: [NaiveDateTime; 2],
-}
-
-/// The model.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ModelCard {
-    /// `sequence`.
-    pub family: String,
-    /// Numbers that are learned.
-    pub parameters: usize,
-}
-
-/// How training went.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Training {
-    /// One entry an epoch.
-    pub history: Vec<Epoch>,
-    /// Whose weights are used, from 1.
-    pub best_epoch: usize,
-    /// Why it ended.
-    pub stop: Stop,
-    /// What the curves say.
-    pub dynamics: Dynamics,
 }
 
 /// One model on one set of rows.

@@ -1,0 +1,267 @@
+//! What is measured of a model's sites on rows that training did not see: spectra, overlap of groups, dimensionality of features.
+
+use burn::tensor::Device;
+use disentangle_analysis::{
+    Bootstrap, Estimate,
+    dimensionality::site_directions,
+    overlap::{self, GroupOverlap, group_overlap},
+    probing::{Captured, OneGroupVaries, capture, one_group_varies},
+    site::SiteMeasures,
+};
+use disentangle_data::{Dataset, FeatureGroup, Seed, Split};
+use disentangle_models::{Classifier, Model};
+use ndarray::{Array2, ArrayView3, s};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::ExperimentError;
+
+/// How sites are studied.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StudySettings {
+    /// Sites; all of the model's if empty.
+    pub sites: Vec<String>,
+    /// Rows that stand still while one group varies.
+    pub bases: usize,
+    /// Values that the group takes around each of them.
+    pub donors: usize,
+    /// MB that captured activations may take; beyond it moments are streamed.
+    pub memory: usize,
+}
+
+impl Default for StudySettings {
+    fn default() -> Self {
+        Self {
+            sites: Vec::new(),
+            bases: 8,
+            donors: 64,
+            memory: 1000,
+        }
+    }
+}
+
+impl StudySettings {
+    pub(crate) fn check(&self) -> Result<(), ExperimentError> {
+        for (key, value, least) in [
+            ("bases", self.bases, 1),
+            ("donors", self.donors, 2),
+            ("memory", self.memory, 1),
+        ] {
+            if value < least {
+                return Err(ExperimentError::Input(format!(
+                    "`{key} = {value}` cannot be used: expected at least {least}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The sites to study; fails for one that the model does not have.
+    pub(crate) fn sites(&self, model: &Model) -> Result<Vec<String>, ExperimentError> {
+        let known: Vec<String> = model.sites().into_iter().map(|site| site.name).collect();
+        if self.sites.is_empty() {
+            return Ok(known);
+        }
+        match self.sites.iter().find(|site| !known.contains(site)) {
+            None => Ok(self.sites.clone()),
+            Some(site) => Err(ExperimentError::Input(format!(
+                "`sites`: `{site}` is no site of this model; near names: {}",
+                disentangle_models::near_names(site, &known)
+            ))),
+        }
+    }
+}
+
+/// How much of a dimension each of some features has at a site.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Dimensionality {
+    /// Mean over the features with a direction.
+    pub mean: Estimate,
+    /// Share of the site's variance on held-out rows that the features' directions explain.
+    pub held_out_r2: Option<f64>,
+    /// One a feature.
+    pub features: Vec<Option<f64>>,
+}
+
+/// One site at one stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SiteStudy {
+    /// `initial` or `trained`.
+    pub stage: String,
+    /// The site.
+    pub site: String,
+    /// Activations, spectrum, interference.
+    pub measures: SiteMeasures,
+    /// Overlap of the feature groups' subspaces.
+    pub overlap: GroupOverlap,
+    /// Of the feature columns.
+    pub columns: Dimensionality,
+    /// Of the groups' strengths (root mean squares of their columns).
+    pub groups: Dimensionality,
+}
+
+/// Rows to study sites on: of the environment in which no shortcut holds if there is one, else all test rows.
+pub(crate) fn study_rows(dataset: &Dataset) -> Vec<usize> {
+    let test = dataset.part(Split::Test);
+    let independent = dataset.environments.iter().position(|name| name == "independent");
+    match independent {
+        None => test,
+        Some(environment) => {
+            let own = test
+                .iter()
+                .filter(|&&row| dataset.windows[row].environment as usize == environment);
+            own.copied().collect()
+        }
+    }
+}
+
+/// What is studied, on which rows.
+pub(crate) struct Study<'a> {
+    pub(crate) settings: &'a StudySettings,
+    pub(crate) groups: &'a [FeatureGroup],
+    /// `[row, position, feature]`.
+    pub(crate) inputs: ArrayView3<'a, f32>,
+    pub(crate) seed: Seed,
+    pub(crate) device: &'a Device,
+}
+
+impl Study<'_> {
+    /// Every site of the model. Intervals are made if a bootstrap over rows is given.
+    pub(crate) fn run(
+        &self,
+        model: &Model,
+        stage: &str,
+        bootstrap: Option<&Bootstrap>,
+    ) -> Result<Vec<SiteStudy>, ExperimentError> {
+        let sites = self.settings.sites(model)?;
+        let cap = self.settings.memory.saturating_mul(1_000_000);
+        let captured = capture(model, self.inputs, &sites, cap, self.device)?;
+        let overlaps = self.overlaps(model, &sites)?;
+        let (columns, groups) = (self.column_scores(), self.group_scores());
+        let studied = captured.par_iter().zip(overlaps).map(|((site, captured), overlap)| {
+            let rows = captured.rows().mapv(f64::from);
+            let measures = match captured {
+                Captured::Streamed { moments, .. } => SiteMeasures::from_moments(site, moments, rows.view())?,
+                Captured::Whole(_) => {
+                    let measures = SiteMeasures::new(site, rows.view())?;
+                    match bootstrap {
+                        None => measures,
+                        Some(bootstrap) => measures.with_intervals(rows.view(), self.inputs.dim().0, bootstrap),
+                    }
+                }
+            };
+            let whole = matches!(captured, Captured::Whole(_));
+            let dimensionality = |scores: &Array2<f64>| -> Result<Dimensionality, ExperimentError> {
+                if whole {
+                    self.dimensionality(site, &rows, scores)
+                } else {
+                    Ok(streamed())
+                }
+            };
+            Ok(SiteStudy {
+                stage: stage.into(),
+                site: site.clone(),
+                measures,
+                overlap,
+                columns: dimensionality(&columns)?,
+                groups: dimensionality(&groups)?,
+            })
+        });
+        studied.collect()
+    }
+
+    /// For each site, the overlap of the groups' subspaces.
+    fn overlaps(&self, model: &Model, sites: &[String]) -> Result<Vec<GroupOverlap>, ExperimentError> {
+        let settings = OneGroupVaries {
+            bases: self.settings.bases,
+            donors: self.settings.donors,
+            seed: self.seed.child("one group varies"),
+        };
+        let varied = self
+            .groups
+            .iter()
+            .map(|group| one_group_varies(model, self.inputs, &group.columns, sites, &settings, self.device));
+        let varied: Vec<Vec<Array2<f64>>> = varied.collect::<Result<_, _>>()?;
+        let overlaps = (0..sites.len()).into_par_iter().map(|site| {
+            let named: Vec<_> = self
+                .groups
+                .iter()
+                .zip(&varied)
+                .map(|(group, of_group)| (group.name.clone(), of_group[site].view()))
+                .collect();
+            group_overlap(&named, overlap::VARIANCE)
+        });
+        Ok(overlaps.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Each column's mean over positions, `[row, feature]`.
+    fn column_scores(&self) -> Array2<f64> {
+        let (rows, positions, features) = self.inputs.dim();
+        Array2::from_shape_fn((rows, features), |(row, feature)| {
+            let values = self.inputs.slice(s![row, .., feature]);
+            values.iter().map(|&x| f64::from(x)).sum::<f64>() / positions.max(1) as f64
+        })
+    }
+
+    /// Each group's strength, the root mean square of its columns, `[row, group]`.
+    pub(crate) fn group_scores(&self) -> Array2<f64> {
+        let rows = self.inputs.dim().0;
+        Array2::from_shape_fn((rows, self.groups.len()), |(row, group)| {
+            let own = self.inputs.slice(s![row, .., ..]);
+            let columns = &self.groups[group].columns;
+            let squares = columns.iter().flat_map(|&column| own.column(column).to_vec());
+            let (sum, count) = squares.fold((0.0, 0.0), |(sum, count), x| (sum + f64::from(x).powi(2), count + 1.0));
+            (sum / f64::max(count, 1.0)).sqrt()
+        })
+    }
+
+    /// Directions are fitted on the first half of the rows and judged on the second.
+    fn dimensionality(
+        &self,
+        site: &str,
+        activations: &Array2<f64>,
+        scores: &Array2<f64>,
+    ) -> Result<Dimensionality, ExperimentError> {
+        let rows = scores.nrows();
+        let tokens = activations.nrows() / rows.max(1);
+        let repeated = Array2::from_shape_fn((activations.nrows(), scores.ncols()), |(row, score)| {
+            scores[[row / tokens.max(1), score]]
+        });
+        let half = rows / 2 * tokens;
+        if half < scores.ncols() + 2 {
+            let reason = format!("{half} rows are too few to fit {} directions", scores.ncols());
+            return Ok(Dimensionality {
+                mean: Estimate::undefined(reason, rows),
+                held_out_r2: None,
+                features: vec![None; scores.ncols()],
+            });
+        }
+        let part = |matrix: &Array2<f64>, range: std::ops::Range<usize>| matrix.slice(s![range, ..]).to_owned();
+        let (all, n) = (activations.nrows(), scores.ncols());
+        let found = site_directions(
+            site,
+            (part(activations, 0..half).view(), part(&repeated, 0..half).view()),
+            (part(activations, half..all).view(), part(&repeated, half..all).view()),
+        )?;
+        let defined: Vec<f64> = found.dimensionality.iter().flatten().copied().collect();
+        let mut mean = match disentangle_analysis::descriptive::mean(&defined) {
+            Some(mean) => Estimate::point(mean, n),
+            None => Estimate::undefined("undefined", n),
+        };
+        mean.note = found.note;
+        Ok(Dimensionality {
+            mean,
+            held_out_r2: found.held_out_r2,
+            features: found.dimensionality,
+        })
+    }
+}
+
+fn streamed() -> Dimensionality {
+    Dimensionality {
+        mean: Estimate::undefined("the site was streamed, so that no directions could be fitted", 0),
+        held_out_r2: None,
+        features: Vec::new(),
+    }
+}

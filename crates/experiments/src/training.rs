@@ -1,0 +1,65 @@
+//! Training of a run's main model: checkpointed, resumable, with one event an epoch.
+
+use disentangle_data::{Dataset, Split};
+use disentangle_models::{
+    Model,
+    train::{Checkpoint, Control, Erm, Loss, Stop, Task, TrainConfig, Trained, train},
+};
+
+use crate::{Context, ExperimentError, context::CANCEL};
+
+/// Trains `model` on the dataset's training rows, stopping by its validation rows; goes on where a checkpoint lies.
+pub(crate) fn fit(
+    model: &Model,
+    dataset: &Dataset,
+    config: &TrainConfig,
+    context: &Context,
+) -> Result<Trained, ExperimentError> {
+    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
+    let task = Task {
+        dataset,
+        train: &train_rows,
+        validation: &validation,
+        loss: Loss::Bce,
+    };
+    let path = context.path("checkpoint/state.safetensors");
+    std::fs::create_dir_all(context.path("checkpoint"))
+        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", path.display())))?;
+    let resume = if path.exists() {
+        Some(Checkpoint::load(&path)?)
+    } else {
+        None
+    };
+    let done = resume.as_ref().map_or(0, |checkpoint| checkpoint.history().len());
+    let seed = context.seed;
+    // Another seed's events share the file.
+    context.run.truncate_events(|event| {
+        event["seed"] != seed || event["epoch"].as_u64().is_none_or(|epoch| epoch <= done as u64)
+    })?;
+    let bar = context.progress("training", config.epochs);
+    bar.set_position(done as u64);
+    let mut failed = None;
+    let control = Control {
+        threads: context.threads,
+        cancel: &CANCEL,
+        on_epoch: &mut |epoch| {
+            bar.inc(1);
+            let mut event = serde_json::to_value(epoch).unwrap_or_default();
+            event["seed"] = seed.into();
+            failed = context.run.event(&event).err().or(failed.take());
+        },
+        checkpoint: Some((path, context.checkpoint_every)),
+        resume,
+    };
+    let seed = context.root().child("train");
+    let trained = train(model, &task, &mut Erm, config, seed, context.device, control)?;
+    bar.finish_and_clear();
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if trained.stop == Stop::Cancelled {
+        Err(ExperimentError::Interrupted)
+    } else {
+        Ok(trained)
+    }
+}
