@@ -42,7 +42,7 @@ pub fn read_matrices(path: &Path) -> Result<Vec<Matrix>, DataError> {
         "parquet" | "pq" => Ok(vec![from_parquet(path)?]),
         _ => Err(read_error(
             path,
-            "is not a .safetensors, .npy or .parquet file".to_string(),
+            "expected a .safetensors, .npy or .parquet file".to_string(),
         )),
     }
 }

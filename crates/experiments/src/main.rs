@@ -26,6 +26,18 @@ enum Command {
     Experiment(ExperimentArguments),
     /// Names experiments, datasets, models, sites, metrics and strategies.
     List,
+    /// Measures superposition in activation matrices of any framework; prints JSON.
+    Analyze {
+        /// Safetensors, npy or Parquet files: rows are samples, columns are neurons.
+        #[arg(long, required = true, num_args = 1..)]
+        activations: Vec<PathBuf>,
+        /// Labels 0 or 1, one a row: a one-dimensional npy file, or a CSV or Parquet file with one column.
+        #[arg(long)]
+        labels: Option<PathBuf>,
+        /// Of the probe's folds.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
     /// Scores new rows with a run's model.
     Predict {
         /// The run's folder.
@@ -156,6 +168,11 @@ fn run(command: Command) -> Result<(), ExperimentError> {
     match command {
         Command::Experiment(arguments) => experiment(&arguments),
         Command::List => show(&commands::list(&Backend::Flex.open()?)?),
+        Command::Analyze {
+            activations,
+            labels,
+            seed,
+        } => show(&commands::analyze(&activations, labels.as_deref(), seed)?),
         Command::Predict {
             run,
             data,

@@ -216,7 +216,8 @@ impl Study<'_> {
         })
     }
 
-    /// Directions are fitted on the first half of the rows and judged on the second.
+    /// Directions are fitted on the first half of the rows and judged on the second. Positions are averaged first: a score is of a
+    /// whole row, and the directions are the same as those over all positions.
     fn dimensionality(
         &self,
         site: &str,
@@ -224,11 +225,8 @@ impl Study<'_> {
         scores: &Array2<f64>,
     ) -> Result<Dimensionality, ExperimentError> {
         let rows = scores.nrows();
-        let tokens = activations.nrows() / rows.max(1);
-        let repeated = Array2::from_shape_fn((activations.nrows(), scores.ncols()), |(row, score)| {
-            scores[[row / tokens.max(1), score]]
-        });
-        let half = rows / 2 * tokens;
+        let half = rows / 2;
+        let activations = mean_over_tokens(activations, rows);
         if half < scores.ncols() + 2 {
             let reason = format!("{half} rows are too few to fit {} directions", scores.ncols());
             return Ok(Dimensionality {
@@ -238,11 +236,11 @@ impl Study<'_> {
             });
         }
         let part = |matrix: &Array2<f64>, range: std::ops::Range<usize>| matrix.slice(s![range, ..]).to_owned();
-        let (all, n) = (activations.nrows(), scores.ncols());
+        let n = scores.ncols();
         let found = site_directions(
             site,
-            (part(activations, 0..half).view(), part(&repeated, 0..half).view()),
-            (part(activations, half..all).view(), part(&repeated, half..all).view()),
+            (part(&activations, 0..half).view(), part(scores, 0..half).view()),
+            (part(&activations, half..rows).view(), part(scores, half..rows).view()),
         )?;
         let defined: Vec<f64> = found.dimensionality.iter().flatten().copied().collect();
         let mut mean = match disentangle_analysis::descriptive::mean(&defined) {
@@ -256,6 +254,17 @@ impl Study<'_> {
             features: found.dimensionality,
         })
     }
+}
+
+/// `[row * position, d]` to `[row, d]`.
+pub(crate) fn mean_over_tokens(activations: &Array2<f64>, rows: usize) -> Array2<f64> {
+    let tokens = (activations.nrows() / rows.max(1)).max(1);
+    let mut mean = Array2::zeros((rows, activations.ncols()));
+    for (row, activation) in activations.rows().into_iter().enumerate() {
+        let mut own = mean.row_mut(row / tokens);
+        own.scaled_add(1.0 / tokens as f64, &activation);
+    }
+    mean
 }
 
 fn streamed() -> Dimensionality {

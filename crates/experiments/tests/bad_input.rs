@@ -256,15 +256,6 @@ fn settings_and_options() {
             },
         );
     }
-    let unknown = disentangle(folder.path())
-        .args(["experiment", "finanse"])
-        .output()
-        .unwrap();
-    assert_eq!(unknown.status.code(), Some(2));
-    assert_eq!(
-        text(&unknown.stderr),
-        "error: unknown experiment `finanse`; expected one of: finance\n"
-    );
 }
 
 #[test]

@@ -33,12 +33,12 @@ pub fn page(report: &Report) -> String {
                     @if report.simulated {
                         p.simulated { strong { "Simulated data." } " A generator made these rows; nothing here says anything about a real market or patient." }
                     }
-                    @for notice in &report.notices { p.notice { (notice) } }
+                    @for notice in &report.notices { p.notice { (prose(notice)) } }
                 }
                 main {
                     section #verdicts {
                         h2 { "What this run shows" }
-                        ol.verdicts { @for verdict in &report.verdicts { li class=(tone(verdict.tone)) { (verdict.text) } } }
+                        ol.verdicts { @for verdict in &report.verdicts { li class=(tone(verdict.tone)) { (prose(&verdict.text)) } } }
                     }
                     nav aria-label="Contents" {
                         @for (index, section) in report.sections.iter().enumerate() { a href={ "#s" (index) } { (section.title) } }
@@ -54,6 +54,19 @@ pub fn page(report: &Report) -> String {
     markup.into_string()
 }
 
+/// Text in which names stand between backticks.
+fn prose(text: &str) -> Markup {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len() % 2 == 0 {
+        return html! { (text) };
+    }
+    html! {
+        @for (index, part) in parts.iter().enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 fn tone(tone: Tone) -> &'static str {
     match tone {
         Tone::Good => "good",
@@ -66,7 +79,7 @@ fn section(index: usize, section: &Section) -> Markup {
     html! {
         section id={ "s" (index) } {
             h2 { (section.title) }
-            @for text in &section.text { p { (text) } }
+            @for text in &section.text { p { (prose(text)) } }
             @for block in &section.blocks {
                 @match block {
                     Block::Figure(figure) => (self::figure(figure)),

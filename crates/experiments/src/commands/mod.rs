@@ -1,11 +1,13 @@
 //! What the binary can do beside running experiments.
 
+mod analyze;
 mod compare;
 mod dataset;
 mod list;
 mod predict;
 mod rerender;
 
+pub use analyze::analyze;
 pub use compare::compare;
 pub use dataset::{DatasetCommand, dataset};
 pub use list::list;

@@ -13,7 +13,7 @@ use disentangle_analysis::{Bootstrap, Pca, dimensionality, probing, sparse_autoe
 use disentangle_data::{Dataset, Seed, Split};
 use disentangle_models::{Classifier, Model, weights};
 use disentangle_report::{Prediction, write_predictions};
-use ndarray::{Array2, s};
+use ndarray::s;
 
 pub use config::SyntheticSettings;
 pub use outcome::Outcome;
@@ -21,7 +21,7 @@ pub use outcome::Outcome;
 use crate::{
     Context, Experiment, ExperimentError,
     cards::{ModelCard, Training},
-    study::{SiteStudy, Study, study_rows},
+    study::{SiteStudy, Study, mean_over_tokens, study_rows},
     training,
 };
 use outcome::{Autoencoder, DataCard, PartCard, Representation, SiteNeurons};
@@ -279,13 +279,12 @@ fn autoencoder(
     };
     let metrics = trained.evaluate(site, held_out)?;
     let strengths = study.group_scores();
-    let repeated = Array2::from_shape_fn((rows.nrows(), strengths.ncols()), |(row, group)| {
-        strengths[[row / tokens.max(1), group]]
-    });
+    let of_rows = mean_over_tokens(&rows, strengths.nrows());
+    let middle = strengths.nrows() / 2;
     let directions = dimensionality::site_directions(
         site,
-        (fit, repeated.slice(s![..half, ..])),
-        (held_out, repeated.slice(s![half.., ..])),
+        (of_rows.slice(s![..middle, ..]), strengths.slice(s![..middle, ..])),
+        (of_rows.slice(s![middle.., ..]), strengths.slice(s![middle.., ..])),
     )?;
     let clear = directions.held_out_r2.is_some_and(|r2| r2 >= dimensionality::LEAST_R2);
     let recovery = match clear {

@@ -113,7 +113,7 @@ fn importance(outcome: &Outcome) -> Section {
             i.group.clone().into(),
             role(&i.group).into(),
             cell(&i.auc_drop, 3),
-            number(i.auc_drop.q, 3),
+            number(i.auc_drop.p, 3),
             cell(&i.accuracy_drop, 3),
             cell(&i.auc_only, 3),
             cell(&i.probability_shift, 4),
@@ -124,7 +124,7 @@ fn importance(outcome: &Outcome) -> Section {
         "group",
         "role",
         "AUC lost without",
-        "q",
+        "p",
         "accuracy lost without",
         "AUC with only",
         "squared shift of p",
@@ -148,7 +148,8 @@ fn importance(outcome: &Outcome) -> Section {
         title: "What does it lean on?".into(),
         text: vec![
             "A group is removed by giving each row the group's columns of another row of the same environment, at random. The squared shift says how far that moves \
-             the probability, whether it helps or not (the notebook's importance)."
+             the probability, whether it helps or not (the notebook's importance). p is the share of permutations that reach the AUC without permutation, without \
+             correction for the number of groups and environments."
                 .into(),
         ],
         blocks: vec![

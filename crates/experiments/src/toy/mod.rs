@@ -56,14 +56,14 @@ impl Default for ToySettings {
             densities: vec![1.0, 0.5, 0.3, 0.25, 0.2, 0.1, 0.05, 0.02],
             restarts: 5,
             steps: 10_000,
-            inverse_densities: vec![1.0, 1.5, 2.35, 3.61, 6.0, 10.0, 20.0],
+            inverse_densities: vec![1.0, 1.5, 2.35, 3.61, 8.0, 20.0],
             repeats: 3,
             plateau_steps: 5000,
             ratios: vec![0.1, 0.2, 0.35, 0.5, 0.7, 1.0],
             phase_densities: vec![
                 0.05, 0.15, 0.25, 0.35, 0.4, 0.44, 0.46, 0.48, 0.5, 0.52, 0.56, 0.65, 0.8, 1.0,
             ],
-            phase_restarts: 4,
+            phase_restarts: 3,
             phase_steps: 4000,
             rows: 200_000,
         }

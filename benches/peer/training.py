@@ -1,7 +1,8 @@
-"""The PyTorch peer of the `finance` training benchmark: trains the notebook's
-RealWorldTransformer on synthetic data on the CPU and prints one JSON line.
+"""The PyTorch peer of the training benchmarks: trains the notebook's RealWorldTransformer
+(`--model sequence`) or SmallTransformer (`--model small`, one token a row) on synthetic data
+on the CPU and prints one JSON line.
 
-    python benches/peer/finance.py --rows 800 --epochs 10 --threads 2
+    python benches/peer/training.py --model sequence --rows 800 --epochs 10 --threads 2
 
 `seconds` holds one entry per repeat: the training of a fresh model for `epochs` epochs,
 without imports, data, model construction and warm-up. `rows_per_second` is
@@ -18,13 +19,14 @@ import torch
 import torch.nn as nn
 
 
-class RealWorldTransformer(nn.Module):
-    """The notebook's class; forward gives logits, for BCEWithLogitsLoss."""
+class Transformer(nn.Module):
+    """The notebook's classes, which differ in the positions only; forward gives logits, for BCEWithLogitsLoss."""
 
     def __init__(self, args):
         super().__init__()
         self.feature_embedding = nn.Linear(args.features, args.hidden)
-        self.pos_embedding = nn.Parameter(torch.randn(1, args.sequence, args.hidden))
+        small = args.model == "small"
+        self.pos_embedding = None if small else nn.Parameter(torch.randn(1, args.sequence, args.hidden))
         layer = nn.TransformerEncoderLayer(
             d_model=args.hidden,
             nhead=args.heads,
@@ -36,7 +38,9 @@ class RealWorldTransformer(nn.Module):
         self.output = nn.Linear(args.hidden, 1)
 
     def forward(self, x):
-        x = self.feature_embedding(x) + self.pos_embedding
+        x = self.feature_embedding(x)
+        if self.pos_embedding is not None:
+            x = x + self.pos_embedding
         x = self.transformer(x)
         x = x.mean(dim=1)
         return self.output(x).squeeze(-1)
@@ -52,7 +56,7 @@ def make_data(args):
 
 def start(args):
     torch.manual_seed(args.seed + 1)
-    model = RealWorldTransformer(args).train()
+    model = Transformer(args).train()
     return model, torch.optim.Adam(model.parameters(), lr=1e-3)
 
 
@@ -78,6 +82,7 @@ def train(model, optimizer, x, labels, epochs, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=["sequence", "small"], default="sequence")
     parser.add_argument("--rows", type=int, default=800)
     parser.add_argument("--sequence", type=int, default=30)
     parser.add_argument("--features", type=int, default=5)
@@ -110,7 +115,7 @@ def main():
     print(
         json.dumps(
             {
-                "workload": "finance",
+                "workload": args.model,
                 "framework": "pytorch",
                 "version": torch.__version__,
                 "threads": args.threads,
