@@ -368,3 +368,6 @@ fn strong(columns: &mut [f32], threshold: f64, rng: &mut Random) -> bool {
     }
     sum > threshold
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,9 @@ pub struct Figure {
     /// interval that starts there is cut at half of the least number that is shown.
     #[serde(default)]
     pub log: [bool; 2],
+    /// Whether a step along one axis is as long as a step along the other, as for directions.
+    #[serde(default)]
+    pub square: bool,
     /// Drawn instead of series and lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heatmap: Option<Box<Heatmap>>,

@@ -49,6 +49,9 @@ fn plain(figure: &Figure) -> Value {
         "yaxis": {"title": {"text": y}, "automargin": true},
         "shapes": shapes,
     });
+    if figure.square {
+        layout["yaxis"]["scaleanchor"] = json!("x");
+    }
     if figure.is_3d() {
         layout["scene"] =
             json!({"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "zaxis": {"title": {"text": z}}});

@@ -102,6 +102,18 @@ fn range(values: impl Iterator<Item = f64>, padding: f64) -> std::ops::Range<f64
     low - room..high + room
 }
 
+/// Both ranges wide enough that their units are equally long on the area that is drawn on, which is about 1.9 times as wide as high.
+fn squared(xs: &std::ops::Range<f64>, ys: &std::ops::Range<f64>) -> (std::ops::Range<f64>, std::ops::Range<f64>) {
+    const WIDER: f64 = 1.9;
+    let half = |range: &std::ops::Range<f64>| (range.end - range.start) / 2.0;
+    let unit = half(ys).max(half(xs) / WIDER);
+    let around = |range: &std::ops::Range<f64>, half: f64| {
+        let middle = f64::midpoint(range.start, range.end);
+        middle - half..middle + half
+    };
+    (around(xs, unit * WIDER), around(ys, unit))
+}
+
 fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingArea<B, Shift>) -> Result<(), String> {
     let bars = figure.series.iter().any(|series| series.mark == Mark::Bar);
     let xs = range(
@@ -118,6 +130,7 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingAre
             .chain((bars && !log[1]).then_some(0.0)),
         0.06,
     );
+    let (xs, ys) = if figure.square { squared(&xs, &ys) } else { (xs, ys) };
     let ground = if log[1] { ys.start } else { 0.0 };
     let mut chart = ChartBuilder::on(area)
         .margin(12)

@@ -22,7 +22,7 @@ pub enum Captured {
 }
 
 /// Rows that a streamed site keeps for scatter plots and sparsity, at most.
-pub const SAMPLE: usize = 1000;
+pub const SAMPLE: usize = 500;
 
 impl Captured {
     /// All rows, or the sample of a streamed site.

@@ -79,3 +79,6 @@ pub fn logits(model: &Model, x: &Array3<f32>, device: &Device, threads: usize) -
     let logits = model.logits(x.view(), device, threads)?;
     Ok(logits.into_iter().map(f64::from).collect())
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use disentangle_report::{Block, Heatmap, Mark, MetricRow, Report, Section, Serie
 use super::{Five, Outcome, Phase};
 use crate::{
     experiment::{Render, metric_row},
-    present::{figure, heatmap, number, plain_figure, table, with_interval},
+    present::{heatmap, number, plain_figure, table, with_interval},
 };
 
 impl Render for Outcome {
@@ -290,12 +290,14 @@ fn directions(one: &Five) -> Block {
             vec![0.0, direction[1]],
         )
     });
-    figure(
+    let mut drawn = plain_figure(
         &format!("directions-{}", one.density.to_string().replace('.', "-")),
         &format!("Directions at density {}", one.density),
         "Each spoke is how a feature is written into the two hidden dimensions; a feature without a spoke is not kept.",
         ["hidden 1", "hidden 2", ""],
         spokes.collect(),
         vec![],
-    )
+    );
+    drawn.square = true;
+    Block::Figure(drawn)
 }
