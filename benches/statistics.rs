@@ -25,7 +25,7 @@ fn statistics(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("slow");
     group.sample_size(10);
     group.bench_function("Granger, 1000 values, 499 draws", |b| {
-        b.iter(|| granger(&scores, &other, 499, Seed::new(2)))
+        b.iter(|| granger(&scores, &other, 499, Seed::new(2)));
     });
     let rows = Array2::from_shape_simple_fn((1000, 768), || rng.normal());
     group.bench_function("PCA, 1000 x 768", |b| b.iter(|| Pca::fit(rows.view())));

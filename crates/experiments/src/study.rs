@@ -154,7 +154,7 @@ impl Study<'_> {
             let whole = matches!(captured, Captured::Whole(_));
             let dimensionality = |scores: &Array2<f64>| -> Result<Dimensionality, ExperimentError> {
                 if whole {
-                    self.dimensionality(site, &rows, scores)
+                    dimensionality_of(site, &rows, scores)
                 } else {
                     Ok(streamed())
                 }
@@ -215,45 +215,44 @@ impl Study<'_> {
             (sum / f64::max(count, 1.0)).sqrt()
         })
     }
+}
 
-    /// Directions are fitted on the first half of the rows and judged on the second. Positions are averaged first: a score is of a
-    /// whole row, and the directions are the same as those over all positions.
-    fn dimensionality(
-        &self,
-        site: &str,
-        activations: &Array2<f64>,
-        scores: &Array2<f64>,
-    ) -> Result<Dimensionality, ExperimentError> {
-        let rows = scores.nrows();
-        let half = rows / 2;
-        let activations = mean_over_tokens(activations, rows);
-        if half < scores.ncols() + 2 {
-            let reason = format!("{half} rows are too few to fit {} directions", scores.ncols());
-            return Ok(Dimensionality {
-                mean: Estimate::undefined(reason, rows),
-                held_out_r2: None,
-                features: vec![None; scores.ncols()],
-            });
-        }
-        let part = |matrix: &Array2<f64>, range: std::ops::Range<usize>| matrix.slice(s![range, ..]).to_owned();
-        let n = scores.ncols();
-        let found = site_directions(
-            site,
-            (part(&activations, 0..half).view(), part(scores, 0..half).view()),
-            (part(&activations, half..rows).view(), part(scores, half..rows).view()),
-        )?;
-        let defined: Vec<f64> = found.dimensionality.iter().flatten().copied().collect();
-        let mut mean = match disentangle_analysis::descriptive::mean(&defined) {
-            Some(mean) => Estimate::point(mean, n),
-            None => Estimate::undefined("undefined", n),
-        };
-        mean.note = found.note;
-        Ok(Dimensionality {
-            mean,
-            held_out_r2: found.held_out_r2,
-            features: found.dimensionality,
-        })
+/// Directions are fitted on the first half of the rows and judged on the second. Positions are averaged first: a score is of a
+/// whole row, and the directions are the same as those over all positions.
+fn dimensionality_of(
+    site: &str,
+    activations: &Array2<f64>,
+    scores: &Array2<f64>,
+) -> Result<Dimensionality, ExperimentError> {
+    let rows = scores.nrows();
+    let half = rows / 2;
+    let activations = mean_over_tokens(activations, rows);
+    if half < scores.ncols() + 2 {
+        let reason = format!("{half} rows are too few to fit {} directions", scores.ncols());
+        return Ok(Dimensionality {
+            mean: Estimate::undefined(reason, rows),
+            held_out_r2: None,
+            features: vec![None; scores.ncols()],
+        });
     }
+    let part = |matrix: &Array2<f64>, range: std::ops::Range<usize>| matrix.slice(s![range, ..]).to_owned();
+    let n = scores.ncols();
+    let found = site_directions(
+        site,
+        (part(&activations, 0..half).view(), part(scores, 0..half).view()),
+        (part(&activations, half..rows).view(), part(scores, half..rows).view()),
+    )?;
+    let defined: Vec<f64> = found.dimensionality.iter().flatten().copied().collect();
+    let mut mean = match disentangle_analysis::descriptive::mean(&defined) {
+        Some(mean) => Estimate::point(mean, n),
+        None => Estimate::undefined("undefined", n),
+    };
+    mean.note = found.note;
+    Ok(Dimensionality {
+        mean,
+        held_out_r2: found.held_out_r2,
+        features: found.dimensionality,
+    })
 }
 
 /// `[row * position, d]` to `[row, d]`.

@@ -57,12 +57,12 @@ pub fn page(report: &Report) -> String {
 /// Text in which names stand between backticks.
 fn prose(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
-    if parts.len() % 2 == 0 {
+    if parts.len().is_multiple_of(2) {
         return html! { (text) };
     }
     html! {
         @for (index, part) in parts.iter().enumerate() {
-            @if index % 2 == 1 { code { (part) } } @else { (part) }
+            @if !index.is_multiple_of(2) { code { (part) } } @else { (part) }
         }
     }
 }

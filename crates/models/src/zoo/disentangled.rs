@@ -101,7 +101,11 @@ impl DisentangledConfig {
         let init = Init::new(seed.child("disentangled"), device);
         let sizes = self.encoder();
         let flat = self.layout == Layout::Flat;
-        let per_group = (!flat).then(|| self.layout.columns(self.features)).unwrap_or_default();
+        let per_group = if flat {
+            Vec::new()
+        } else {
+            self.layout.columns(self.features)
+        };
         let group_proj = per_group.iter().enumerate().map(|(group, columns)| {
             let init = init.child("group_proj").child(&group.to_string());
             OrthogonalLinear::new(&init, columns.len(), sizes.width)

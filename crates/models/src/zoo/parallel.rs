@@ -100,6 +100,8 @@ impl ParallelConfig {
 
 /// Projection and positions, one encoder layer a branch, their joined mean over positions, linear output. One logit a row.
 #[derive(Module, Debug)]
+// Called as in PyTorch.
+#[allow(clippy::struct_field_names)]
 pub struct Parallel {
     pos_embedding: PositionEmbedding,
     input_proj: Linear,

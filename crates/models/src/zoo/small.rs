@@ -87,7 +87,11 @@ impl SmallConfig {
         let init = Init::new(seed.child("small"), device);
         let width = self.hidden;
         let flat = self.layout == Layout::Flat;
-        let per_group = (!flat).then(|| self.layout.columns(self.features)).unwrap_or_default();
+        let per_group = if flat {
+            Vec::new()
+        } else {
+            self.layout.columns(self.features)
+        };
         let group_proj = per_group.iter().enumerate().map(|(group, columns)| {
             let init = init.child("group_proj").child(&group.to_string());
             Linear::new(&init, columns.len(), width)
