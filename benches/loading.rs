@@ -3,7 +3,9 @@
 
 use chrono::{DateTime, TimeDelta};
 use criterion::{Criterion, criterion_group, criterion_main};
-use disentangle_data::{Prices, Seed, finance::FinanceFeatures, read_csv, read_parquet, write_parquet};
+use disentangle_data::{
+    Prices, Seed, finance::FinanceFeatures, read_csv, read_parquet, synthetic::SyntheticConfig, write_parquet,
+};
 
 const ROWS: usize = 1_000_000;
 
@@ -63,6 +65,22 @@ fn loading(criterion: &mut Criterion) {
             FinanceFeatures::default()
                 .dataset("bench", true, &symbols)
                 .expect("windows")
+        });
+    });
+    let rows = SyntheticConfig {
+        samples: 1_000_000,
+        validation: 2,
+        test: 2,
+        ..SyntheticConfig::multifeature()
+    };
+    // With so few validation rows one class may be missing.
+    let rows = SyntheticConfig {
+        degenerate: true,
+        ..rows
+    };
+    group.bench_function("draw synthetic", |b| {
+        b.iter(|| {
+            rows.dataset(Seed::new(1)).expect("rows");
         });
     });
     group.finish();

@@ -40,6 +40,8 @@ mod seed;
 mod sparse;
 mod split;
 pub mod synthetic;
+#[cfg(feature = "io")]
+mod table;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "yahoo")]
@@ -60,5 +62,7 @@ pub use scaler::Scaler;
 pub use seed::{Random, Seed};
 pub use sparse::sparse_features;
 pub use split::SplitRule;
+#[cfg(feature = "io")]
+pub use table::write_table;
 #[cfg(feature = "yahoo")]
 pub use yahoo::{Download, YahooRequest, download};

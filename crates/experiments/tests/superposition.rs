@@ -156,6 +156,43 @@ fn degenerate_labels_are_accepted_on_request() {
     succeed(command.args(sets.iter().flat_map(|set| ["--set", set])));
     let page = std::fs::read_to_string(folder.path().join("run/report.html")).unwrap();
     assert!(page.contains("almost all rows have the same label"));
+    std::fs::write(folder.path().join("prices.csv"), "Date,Close\n").unwrap();
+    let arguments = ["predict", "--run", "run", "--data", "prices.csv"];
+    let output = disentangle(folder.path()).args(arguments).output().unwrap();
+    let error = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(
+        error.contains("its model takes synthetic rows; `predict` scores price files"),
+        "{error}"
+    );
+}
+
+#[test]
+fn generated_rows_are_a_table_with_its_truth() {
+    let folder = tempfile::tempdir().unwrap();
+    let generate = |kind: &str, out: &str, set: &str| {
+        let arguments = ["dataset", "generate", kind, "--out", out, "--set", set];
+        succeed(disentangle(folder.path()).args(arguments));
+        std::fs::read(folder.path().join(out)).unwrap()
+    };
+    let rows = generate("biased", "b.parquet", "samples=50");
+    assert!(
+        rows == generate("biased", "again.parquet", "samples=50") && rows != generate("biased", "c.parquet", "seed=4")
+    );
+    generate("multifeature", "m.parquet", "features=2");
+    let truth: Value = serde_json::from_slice(&std::fs::read(folder.path().join("b.truth.json")).unwrap()).unwrap();
+    assert_eq!(truth["groups"]["bias"]["role"], "spurious");
+    assert_eq!(truth["groups"]["bias"]["columns"][0], "bias.1");
+    check(
+        folder.path(),
+        &["dataset", "generate", "prices", "--out", "p"],
+        "expected one of: market, multifeature, biased",
+    );
+    check(
+        folder.path(),
+        &["dataset", "generate", "biased", "--out", "p", "--set", "seed=x"],
+        "expected a whole number",
+    );
 }
 
 /// A matrix of f32 as an npy file.

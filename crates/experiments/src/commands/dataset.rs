@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use disentangle_data::{
-    Dataset, Prices, Split, YahooRequest, download,
+    Dataset, Prices, Seed, Split, YahooRequest, download,
     finance::FinanceFeatures,
     format_time,
     market::{MarketConfig, simulate},
-    read_prices, write_parquet,
+    read_prices,
+    synthetic::SyntheticConfig,
+    write_parquet, write_table,
 };
 use disentangle_report::write_file;
 use serde_json::json;
@@ -20,7 +22,7 @@ use crate::{ExperimentError, settings};
 pub enum DatasetCommand {
     /// Makes simulated data with its ground truth beside it.
     Generate {
-        /// `market`.
+        /// `market`, `multifeature` or `biased`.
         kind: String,
         /// Where the Parquet file goes; the truth goes beside it as JSON.
         #[arg(long)]
@@ -55,8 +57,14 @@ pub enum DatasetCommand {
 pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
     match command {
         DatasetCommand::Generate { kind, out, sets } if kind == "market" => generate(out, sets),
+        DatasetCommand::Generate { kind, out, sets } if kind == "multifeature" => {
+            synthetic(&SyntheticConfig::multifeature(), out, sets)
+        }
+        DatasetCommand::Generate { kind, out, sets } if kind == "biased" => {
+            synthetic(&SyntheticConfig::biased(), out, sets)
+        }
         DatasetCommand::Generate { kind, .. } => Err(ExperimentError::Input(format!(
-            "unknown dataset `{kind}`; expected one of: market"
+            "unknown dataset `{kind}`; expected one of: market, multifeature, biased"
         ))),
         DatasetCommand::Fetch {
             symbols,
@@ -101,15 +109,50 @@ fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
         "roles": {"technical": "genuine", "calendar": "spurious"},
         "shortcut": {"group": "calendar", "holds_until_before": config.shortcut_end},
     });
+    write_truth(out, &truth, prices.len())
+}
+
+/// The ground truth beside the data, and what is said of both.
+fn write_truth(out: &Path, truth: &serde_json::Value, rows: usize) -> Result<String, ExperimentError> {
     let path = out.with_extension("truth.json");
-    let text = serde_json::to_string_pretty(&truth).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    let text = serde_json::to_string_pretty(truth).map_err(|error| ExperimentError::Failed(error.to_string()))?;
     write_file(&path, (text + "\n").as_bytes())?;
     Ok(format!(
-        "{} rows in {}, truth in {}\n",
-        prices.len(),
+        "{rows} rows in {}, truth in {}\n",
         out.display(),
         path.display()
     ))
+}
+
+/// Draws rows with known causes; `seed` is a key beside the generator's.
+fn synthetic(start: &SyntheticConfig, out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
+    let (seeds, sets): (Vec<String>, Vec<String>) = sets.iter().cloned().partition(|set| set.starts_with("seed="));
+    let seed = match seeds.last() {
+        None => 0,
+        Some(set) => set["seed=".len()..].parse().map_err(|_| {
+            ExperimentError::Input(format!("`{set}` cannot be used: expected a whole number, zero or more"))
+        })?,
+    };
+    let config: SyntheticConfig = settings::resolve(start, None, &sets)?;
+    // The rows of `experiment synthetic` with the same seed.
+    let dataset = config.dataset(Seed::new(seed).child("data"))?;
+    write_table(&dataset, out)?;
+    let roles: serde_json::Map<String, serde_json::Value> = dataset
+        .groups
+        .iter()
+        .map(|group| {
+            let columns: Vec<&String> = group.columns.iter().map(|&column| &dataset.features[column]).collect();
+            (group.name.clone(), json!({"role": group.role, "columns": columns}))
+        })
+        .collect();
+    let truth = json!({
+        "simulated": true,
+        "what": "standard normal columns; the label says whether the genuine columns' sum of squares is large; see disentangle_data::synthetic",
+        "seed": seed,
+        "parameters": config,
+        "groups": roles,
+    });
+    write_truth(out, &truth, dataset.windows.len())
 }
 
 fn fetch(symbols: &[String], start: NaiveDate, end: NaiveDate, out: &Path) -> Result<String, ExperimentError> {

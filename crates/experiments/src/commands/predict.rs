@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use disentangle_data::read_prices;
-use disentangle_report::{Prediction, ReportError, RunDir, write_file, write_predictions};
+use disentangle_report::{Prediction, ReportError, RunDir, read_json, write_file, write_predictions};
 
 use crate::{ExperimentError, finance};
 
@@ -27,6 +27,15 @@ pub fn predict(
         return Err(ReportError::NotARun {
             path: run.into(),
             reason,
+        }
+        .into());
+    }
+    let preprocess: serde_json::Value = read_json(run, "preprocess.json")?;
+    if preprocess["kind"] != "finance" {
+        let kind = preprocess["kind"].as_str().unwrap_or("another kind");
+        return Err(ReportError::NotARun {
+            path: run.into(),
+            reason: format!("its model takes {kind} rows; `predict` scores price files, by runs of `finance`"),
         }
         .into());
     }

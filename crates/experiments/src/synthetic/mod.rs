@@ -184,6 +184,7 @@ fn save(dataset: &Dataset, model: &Model, context: &Context) -> Result<(), Exper
     weights::save(model, &context.path("model.safetensors"))?;
     context.run.write_json(&context.name("model.json"), &model.config())?;
     let preprocess = serde_json::json!({
+        "kind": "synthetic",
         "features": dataset.features,
         "groups": dataset.groups,
         "scaler": dataset.scaler,

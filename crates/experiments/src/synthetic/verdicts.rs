@@ -90,7 +90,11 @@ fn worst_group(outcome: &Outcome) -> Option<Verdict> {
     ))
 }
 
+/// A site that training can move: not the input, which is all that a linear model has.
 fn trained<'a>(outcome: &'a Outcome, site: &str) -> Option<&'a SiteStudy> {
+    if site == "input" {
+        return None;
+    }
     outcome
         .sites
         .iter()

@@ -10,9 +10,9 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{last_sites, last_steps};
+use super::{first_sites, last_sites, last_steps};
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, Input, ModelError, Site,
     init::Init,
     input::{Fold, Pass},
     layers::{
@@ -147,10 +147,7 @@ impl Hierarchical {
 impl Classifier for Hierarchical {
     fn sites(&self) -> Vec<Site> {
         let c = &self.config;
-        let mut sites = vec![
-            Site::new(SiteName::new("input"), [1, c.sequence, c.features]),
-            Site::new(SiteName::new("embed"), [1, c.sequence, c.hidden]),
-        ];
+        let mut sites = first_sites(c.sequence, c.features, c.sequence, c.hidden);
         let layer = c.layer();
         sites.extend(layer.layer_sites(Place::layer(LOCAL, 0), c.sequence, c.fold().width));
         sites.extend(layer.layer_sites(Place::layer(GLOBAL, 0), c.sequence, c.sequence));

@@ -9,9 +9,9 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{last_sites, last_steps};
+use super::{first_sites, last_sites, last_steps};
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, Input, ModelError, Site,
     init::Init,
     input::Pass,
     layers::{
@@ -138,10 +138,7 @@ impl Large {
 impl Classifier for Large {
     fn sites(&self) -> Vec<Site> {
         let c = &self.config;
-        let mut sites = vec![
-            Site::new(SiteName::new("input"), [1, c.sequence, c.features]),
-            Site::new(SiteName::new("embed"), [1, c.sequence, c.hidden]),
-        ];
+        let mut sites = first_sites(c.sequence, c.features, c.sequence, c.hidden);
         sites.extend(c.encoder().sites(c.sequence));
         sites.extend(last_sites(c.hidden));
         sites

@@ -54,6 +54,14 @@ fn embed(input: &Input, projection: &Linear, positions: Option<&Param<Tensor<3>>
     pass.site(SiteName::new("embed"), embedded)
 }
 
+/// The sites with which every transformer begins: `positions` of `features`, embedded as `tokens` of `width`.
+fn first_sites(positions: usize, features: usize, tokens: usize, width: usize) -> Vec<Site> {
+    vec![
+        Site::new(SiteName::new("input"), [1, positions, features]),
+        Site::new(SiteName::new("embed"), [1, tokens, width]),
+    ]
+}
+
 /// The sites with which every transformer ends.
 fn last_sites(width: usize) -> [Site; 2] {
     [

@@ -7,9 +7,9 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{last_sites, last_steps};
+use super::{first_sites, last_sites, last_steps};
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, Input, ModelError, Site,
     init::Init,
     input::Pass,
     layers::{
@@ -121,10 +121,7 @@ impl Parallel {
 impl Classifier for Parallel {
     fn sites(&self) -> Vec<Site> {
         let c = &self.config;
-        let mut sites = vec![
-            Site::new(SiteName::new("input"), [1, c.sequence, c.features]),
-            Site::new(SiteName::new("embed"), [1, c.sequence, c.hidden]),
-        ];
+        let mut sites = first_sites(c.sequence, c.features, c.sequence, c.hidden);
         for branch in 0..c.branches {
             let place = Place::layer(Scope::Branch(branch), 0);
             sites.extend(c.layer().layer_sites(place, c.sequence, c.sequence));

@@ -7,7 +7,7 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, last_sites, last_steps, tokens::embed};
+use super::{Layout, first_sites, last_sites, last_steps, tokens::embed};
 use crate::{
     Classifier, Input, ModelError, Site, SiteName,
     init::Init,
@@ -130,10 +130,7 @@ impl Classifier for Small {
     fn sites(&self) -> Vec<Site> {
         let c = &self.config;
         let tokens = c.layout.tokens();
-        let mut sites = vec![
-            Site::new(SiteName::new("input"), [1, 1, c.features]),
-            Site::new(SiteName::new("embed"), [1, tokens, c.hidden]),
-        ];
+        let mut sites = first_sites(1, c.features, tokens, c.hidden);
         sites.extend(c.encoder().sites(tokens));
         sites.extend(last_sites(c.hidden));
         sites
