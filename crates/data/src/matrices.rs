@@ -257,7 +257,8 @@ fn each<T>(values: Vec<T>, wide: impl Fn(T) -> f64) -> Vec<f64> {
 fn read_frame(path: &Path) -> Result<DataFrame, DataError> {
     let file = File::open(path).map_err(|error| read_error(path, error.to_string()))?;
     let frame = ParquetReader::new(file).finish();
-    frame.map_err(|error| read_error(path, error.to_string()))
+    // Polars adds hints on further lines.
+    frame.map_err(|error| read_error(path, error.to_string().lines().next().unwrap_or_default()))
 }
 
 fn from_parquet(path: &Path) -> Result<Matrix, DataError> {
@@ -267,7 +268,7 @@ fn from_parquet(path: &Path) -> Result<Matrix, DataError> {
 
 /// The numeric columns side by side, nulls as NaN; true and false too, if `flags`.
 fn table(path: &Path, frame: &DataFrame, flags: bool) -> Result<(String, Array2<f64>), DataError> {
-    let wanted = |dtype: &DataType| dtype.is_primitive_numeric() || (flags && dtype.is_bool());
+    let wanted = |dtype: &DataType| dtype.is_primitive_numeric() || dtype.is_decimal() || (flags && dtype.is_bool());
     let columns: Vec<_> = frame.columns().iter().filter(|column| wanted(column.dtype())).collect();
     if columns.is_empty() {
         return Err(read_error(path, "has no column of numbers"));

@@ -14,9 +14,10 @@ use crate::{
 
 /// Reads a Parquet file with Yahoo's columns. `Date` may be a date, a timestamp or text; rows are counted from 1.
 pub fn read_parquet(path: &Path) -> Result<PricesAndNotices, DataError> {
+    // Polars adds hints on further lines.
     let read_error = |reason: String| DataError::Read {
         path: path.into(),
-        reason,
+        reason: reason.lines().next().unwrap_or_default().into(),
     };
     let file = File::open(path).map_err(|error| read_error(error.to_string()))?;
     let frame = ParquetReader::new(file)
@@ -28,9 +29,10 @@ pub fn read_parquet(path: &Path) -> Result<PricesAndNotices, DataError> {
 /// Reads Parquet from memory; `name` stands for the path in messages.
 pub fn parse_parquet(name: &str, bytes: &[u8]) -> Result<PricesAndNotices, DataError> {
     let path = Path::new(name);
+    // Polars adds hints on further lines.
     let read_error = |reason: String| DataError::Read {
         path: path.into(),
-        reason,
+        reason: reason.lines().next().unwrap_or_default().into(),
     };
     let cursor = std::io::Cursor::new(bytes);
     let frame = ParquetReader::new(cursor)
@@ -102,7 +104,8 @@ fn numbers(path: &Path, column: &Column, name: &str) -> Result<Vec<f64>, DataErr
         value,
         expected: "a number".into(),
     };
-    if !column.dtype().is_primitive_numeric() {
+    let number = column.dtype().is_primitive_numeric() || column.dtype().is_decimal();
+    if !number {
         return Err(cell(1, format!("{:?}", column.dtype())));
     }
     let cast = column
@@ -252,6 +255,21 @@ mod tests {
             (new_york.times[0].to_string().as_str(), new_york.symbol.as_str()),
             ("2020-01-06 00:00:00", "SPY")
         );
+    }
+
+    #[test]
+    fn decimals_are_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("d.parquet");
+        let mut columns = vec![Column::new("Date".into(), ["2020-01-02", "2020-01-03"])];
+        columns.extend(["Open", "High", "Low", "Close", "Volume"].map(|name| {
+            let values = Column::new(name.into(), [2.5, 1234.0625]);
+            values.cast(&DataType::Decimal(12, 4)).unwrap()
+        }));
+        let mut frame = DataFrame::new_infer_height(columns).unwrap();
+        let written = ParquetWriter::new(File::create(&path).unwrap()).finish(&mut frame);
+        written.unwrap();
+        assert_eq!(read_parquet(&path).unwrap().0[0].close, [2.5, 1234.0625]);
     }
 
     fn check(columns: Vec<Column>, expected: &str) {
