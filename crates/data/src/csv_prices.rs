@@ -46,6 +46,13 @@ pub fn read_csv(path: &Path) -> Result<PricesAndNotices, DataError> {
         Ok(more.then_some(line))
     };
     next(&mut record)?;
+    // No text has such bytes, and a message should not print them.
+    if record.iter().flatten().any(|&byte| byte < b'\t') {
+        return Err(DataError::Read {
+            path: path.into(),
+            reason: "holds binary data, expected text, gzip or Parquet".into(),
+        });
+    }
     let header: Vec<String> = record.iter().map(text).collect();
     let mut row = next(&mut record)?;
     let tickers: Vec<String> = record.iter().map(text).collect();
@@ -384,6 +391,10 @@ mod tests {
         let row = |row: &str| format!("{HEADER}2020-01-02,1,1,1,1,1,1\n{row}\n");
         let cases = [
             (String::new(), "FILE: column `Close` is missing; found: "),
+            (
+                "\u{7f}ELF\u{2}\u{1}\u{0}\u{0},Close".into(),
+                "FILE: cannot be read: holds binary data, expected text, gzip or Parquet",
+            ),
             (
                 HEADER.into(),
                 "FILE: 0 rows are too few, expected at least 1 (the file has a header only)",
