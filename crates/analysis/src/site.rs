@@ -172,3 +172,74 @@ fn resampled(blocks: &[Block], weights: &[f64], live: &[bool]) -> Vec<Option<f64
         _ => vec![None; 5],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_data::Seed;
+
+    use super::*;
+
+    /// Rows of `tokens` positions each, which share half of their variance.
+    fn rows(seed: u64, units: usize, tokens: usize) -> Array2<f64> {
+        let mut rng = Seed::new(seed).rng();
+        let scale = [3.0, 2.0, 1.5, 1.0, 0.7, 0.5];
+        let mut matrix = Array2::zeros((units * tokens, 6));
+        for unit in 0..units {
+            let shared: Vec<f64> = (0..6).map(|_| rng.normal()).collect();
+            for token in 0..tokens {
+                for (column, scale) in scale.iter().enumerate() {
+                    matrix[[unit * tokens + token, column]] = scale * (shared[column] + rng.normal());
+                }
+            }
+        }
+        matrix
+    }
+
+    #[test]
+    fn intervals_are_as_wide_as_measures_vary_between_samples() {
+        for tokens in [1, 3] {
+            let samples: Vec<SiteMeasures> = (0..60)
+                .map(|seed| {
+                    let matrix = rows(seed, 200, tokens);
+                    let bootstrap = Bootstrap::new(1, 200, Seed::new(1000 + seed));
+                    let measures = SiteMeasures::new("site", matrix.view()).unwrap();
+                    measures.with_intervals(matrix.view(), 200, &bootstrap)
+                })
+                .collect();
+            let check = |of: fn(&SiteMeasures) -> &Estimate| {
+                let values: Vec<f64> = samples.iter().map(|sample| of(sample).value.unwrap()).collect();
+                let spread = crate::descriptive::std_dev(&values).unwrap();
+                let width = |sample: &SiteMeasures| of(sample).high.unwrap() - of(sample).low.unwrap();
+                let mean_width = samples.iter().map(width).sum::<f64>() / 60.0;
+                // Of a normal distribution 95 % lie within 1.96 standard deviations.
+                let ratio = mean_width / (2.0 * 1.96 * spread);
+                assert!((0.75..1.35).contains(&ratio), "{tokens} tokens: {ratio}");
+                for sample in &samples {
+                    let estimate = of(sample);
+                    assert!(
+                        estimate.low < estimate.value && estimate.value < estimate.high,
+                        "{estimate:?}"
+                    );
+                }
+            };
+            check(|sample| &sample.effective_rank);
+            check(|sample| &sample.participation_ratio);
+        }
+    }
+
+    #[test]
+    fn what_is_not_defined_has_a_reason_and_few_rows_have_no_interval() {
+        let constant = Array2::from_elem((30, 4), 2.0);
+        let bootstrap = Bootstrap::new(1, 20, Seed::new(0));
+        let measures = SiteMeasures::new("site", constant.view()).unwrap();
+        let measures = measures.with_intervals(constant.view(), 30, &bootstrap);
+        assert_eq!(measures.statistics.dead, 4);
+        for estimate in [&measures.effective_rank, &measures.alignment, &measures.interference] {
+            assert!(estimate.value.is_none() && estimate.note.is_some() && estimate.low.is_none());
+        }
+        let few = rows(1, 10, 1);
+        let measures = SiteMeasures::new("site", few.view()).unwrap();
+        let measures = measures.with_intervals(few.view(), 10, &bootstrap);
+        assert!(measures.effective_rank.value.is_some() && measures.effective_rank.low.is_none());
+    }
+}

@@ -273,3 +273,80 @@ fn streamed() -> Dimensionality {
         features: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::dimensionality::feature_dimensionality;
+    use disentangle_data::synthetic::SyntheticConfig;
+    use disentangle_models::{ModelConfig, SmallConfig};
+
+    use super::*;
+
+    fn studied(layout: disentangle_models::Layout) -> (SiteStudy, SiteStudy) {
+        let data = SyntheticConfig {
+            test: 600,
+            ..SyntheticConfig::biased()
+        };
+        let dataset = data.dataset(Seed::new(2)).unwrap();
+        let device = Device::flex();
+        let config = SmallConfig {
+            layout,
+            ..SmallConfig::new(60)
+        };
+        let model = ModelConfig::Small(config).init(Seed::new(1), &device).unwrap();
+        let rows = study_rows(&dataset);
+        assert_eq!(rows.len(), 600, "the environment in which the shortcut says nothing");
+        let inputs = dataset.inputs(&rows);
+        let settings = StudySettings {
+            sites: vec!["input".into(), "embed".into()],
+            ..StudySettings::default()
+        };
+        let study = Study {
+            settings: &settings,
+            groups: &dataset.groups,
+            inputs: inputs.view(),
+            seed: Seed::new(3),
+            device: &device,
+        };
+        let mut sites = study.run(&model, "initial", None).unwrap();
+        let embed = sites.remove(1);
+        (sites.remove(0), embed)
+    }
+
+    /// At the input every column is its own direction; where sites are linear in the columns, directions are found exactly.
+    #[test]
+    fn linear_sites_have_the_directions_of_their_weights() {
+        let (input, embed) = studied(disentangle_models::Layout::Flat);
+        assert!(
+            (input.columns.mean.value.unwrap() - 1.0).abs() < 1e-3,
+            "{:?}",
+            input.columns.mean
+        );
+        assert!(
+            input.overlap.mean.unwrap() < 1e-9
+                && input.overlap.components.iter().all(|k| *k == Some(10) || *k == Some(9))
+        );
+        assert!((embed.columns.held_out_r2.unwrap() - 1.0).abs() < 1e-6);
+        // 60 random directions in 64 dimensions: E[D] is near 1 / (1 + 59 / 64).
+        let mean = embed.columns.mean.value.unwrap();
+        assert!((mean - 1.0 / (1.0 + 59.0 / 64.0)).abs() < 0.03, "{mean}");
+        assert!(embed.groups.held_out_r2.unwrap() < 0.05 && embed.groups.mean.value.is_none());
+        let chance = embed.overlap.mean_chance.unwrap();
+        assert!(
+            (embed.overlap.mean.unwrap() - chance).abs() < 0.05,
+            "random projections overlap by chance"
+        );
+    }
+
+    #[test]
+    fn positions_are_averaged_before_directions_are_fitted() {
+        let groups = (0..6).map(|group| (group * 10..group * 10 + 10).collect()).collect();
+        let (_, embed) = studied(disentangle_models::Layout::PerGroup { groups });
+        assert!((embed.columns.held_out_r2.unwrap() - 1.0).abs() < 1e-6);
+        assert_eq!(embed.measures.rows, 6 * 600);
+        let matrix = ndarray::array![[1.0, 2.0], [3.0, 4.0], [5.0, 6.0], [7.0, 9.0]];
+        assert_eq!(mean_over_tokens(&matrix, 2), ndarray::array![[2.0, 3.0], [6.0, 7.5]]);
+        let pair = feature_dimensionality("pair", ndarray::array![[1.0, 0.0], [-1.0, 0.0]].view()).unwrap();
+        assert_eq!(pair, [0.5, 0.5]);
+    }
+}

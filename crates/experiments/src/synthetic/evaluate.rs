@@ -169,3 +169,39 @@ pub(super) fn worst(performance: &Performance) -> Option<&(String, Estimate)> {
         .filter(|(_, estimate)| estimate.value.is_some());
     defined.min_by(|a, b| a.1.value.unwrap_or(1.0).total_cmp(&b.1.value.unwrap_or(1.0)))
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_data::Seed;
+
+    use super::*;
+
+    #[test]
+    fn groups_and_the_worst_of_them() {
+        // Label, shortcut, logit: the model follows the shortcut but for one row.
+        let rows = [
+            (0.0, 0, -1.0),
+            (0.0, 0, -2.0),
+            (0.0, 1, 1.0),
+            (0.0, 1, -1.0),
+            (1.0, 0, -1.0),
+            (1.0, 0, -3.0),
+            (1.0, 1, 2.0),
+            (1.0, 1, 1.0),
+        ];
+        let labels: Vec<f32> = rows.iter().map(|row| row.0).collect();
+        let groups: Vec<u32> = rows.iter().map(|row| 2 * row.0 as u32 + row.1).collect();
+        let logits: Vec<f64> = rows.iter().map(|row| row.2).collect();
+        let bootstrap = Bootstrap::new(1, 100, Seed::new(0));
+        let found = of_rows(Split::Test, None, &logits, &labels, Some(&groups), &bootstrap);
+        assert_eq!(found.accuracy.value, Some(5.0 / 8.0));
+        let shares: Vec<Option<f64>> = found.subgroups.iter().map(|(_, estimate)| estimate.value).collect();
+        assert_eq!(shares, [Some(1.0), Some(0.5), Some(0.0), Some(1.0)]);
+        assert_eq!(found.worst_group.as_ref().unwrap().value, Some(0.0));
+        assert_eq!(worst(&found).unwrap().0, "label 1, shortcut 0");
+        // 9 of 16 pairs, ties counting one half: negatives -1, -2, 1, -1 against positives -1, -3, 2, 1.
+        assert_eq!(found.auc.value, Some(9.5 / 16.0));
+        let without = of_rows(Split::Test, None, &logits, &labels, None, &bootstrap);
+        assert!(without.worst_group.is_none() && without.subgroups.is_empty());
+    }
+}

@@ -122,3 +122,53 @@ fn crossing(phase: &[Phase]) -> Check {
         passed,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn five(density: f64, dimensionality: [f64; 5]) -> Five {
+        Five {
+            density,
+            dimensionality: dimensionality.into(),
+            directions: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    fn cell(density: f64, superposed: bool) -> Phase {
+        Phase {
+            ratio: 0.5,
+            density,
+            sharing: f64::from(u8::from(superposed)),
+            superposed,
+            closed_form_crossing: 0.444,
+        }
+    }
+
+    fn results(five: &[Five], phase: &[Phase]) -> Vec<Option<bool>> {
+        checks(five, &[], phase).into_iter().map(|check| check.passed).collect()
+    }
+
+    #[test]
+    fn checks_can_fail_and_what_was_not_run_is_left_out() {
+        let good = [
+            five(1.0, [0.0, 1.0, 1.0, 0.0, 0.0]),
+            five(0.1, [0.41, 0.39, 0.4, 0.4, 0.4]),
+        ];
+        let phases = [cell(0.44, true), cell(0.48, true), cell(0.5, false), cell(0.6, false)];
+        let found = results(&good, &phases);
+        assert_eq!(found[..4], [Some(true), None, Some(true), Some(true)]);
+        assert_eq!(found[4..], [None, None, None, None, Some(true)]);
+        let pairs = [
+            five(0.1, [0.5, 0.5, 0.5, 0.5, 0.0]),
+            five(1.0, [1.0, 0.9, 0.0, 0.0, 0.0]),
+        ];
+        let found = results(&pairs, &[cell(0.3, true), cell(0.4, false)]);
+        assert_eq!(found[..4], [Some(false), None, Some(false), Some(false)]);
+        assert_eq!(found[8], Some(false), "sharing ends too early");
+        let mixed = [cell(0.46, true), cell(0.48, false), cell(0.5, false), cell(0.9, true)];
+        assert_eq!(results(&good, &mixed)[8], Some(false), "sharing comes back");
+        assert_eq!(results(&good, &[cell(0.3, true)])[8], None);
+    }
+}
