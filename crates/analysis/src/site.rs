@@ -83,7 +83,7 @@ impl SiteMeasures {
     }
 
     /// The same with intervals by resampling the `units` (rows of input) behind the matrix, whose samples lie one after the other;
-    /// positions of one row stay together. Units are resampled in [`BLOCKS`] blocks, whose sums are taken once. Intervals are centred:
+    /// positions of one row stay together. Units are resampled in 50 blocks, whose sums are taken once. Intervals are centred:
     /// resampled rows repeat, which lowers ranks and raises correlations. None are made of fewer than 20 units.
     #[must_use]
     pub fn with_intervals(mut self, matrix: ArrayView2<f64>, units: usize, bootstrap: &Bootstrap) -> Self {

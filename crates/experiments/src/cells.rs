@@ -1,7 +1,5 @@
 //! Many small trainings side by side, each on one thread, and what is read off each of them.
 
-use std::sync::atomic::AtomicBool;
-
 use burn::tensor::Device;
 use disentangle_analysis::{
     Estimate,
@@ -11,7 +9,7 @@ use disentangle_analysis::{
 use disentangle_data::{Dataset, Seed, Split, synthetic::SyntheticConfig};
 use disentangle_models::{
     Model, ModelConfig, parallel,
-    train::{Control, Erm, Loss, Task, TrainConfig, train},
+    train::{Control, Erm, Loss, Stop, Task, TrainConfig, train},
 };
 use serde::{Deserialize, Serialize};
 
@@ -83,10 +81,9 @@ fn one(
         validation: &validation,
         loss: Loss::Bce,
     };
-    let never = AtomicBool::new(false);
     let control = Control {
         threads: 1,
-        cancel: &never,
+        cancel: &CANCEL,
         on_epoch: &mut |_| {},
         checkpoint: None,
         resume: None,
@@ -100,7 +97,7 @@ fn one(
         device,
         control,
     )?;
-    if CANCEL.load(std::sync::atomic::Ordering::Relaxed) {
+    if trained.stop == Stop::Cancelled {
         return Err(ExperimentError::Interrupted);
     }
     evaluate(cell, &dataset, &trained.model, study, device).map(|mut outcome| {
@@ -156,6 +153,8 @@ fn evaluate(
 pub(crate) struct Measure {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
+    /// Where it can lie: intervals are cut to it.
+    pub(crate) range: [f64; 2],
     pub(crate) of: fn(&SiteStudy) -> Option<f64>,
 }
 
@@ -164,56 +163,67 @@ pub(crate) const MEASURES: [Measure; 11] = [
     Measure {
         name: "mean_overlap",
         title: "average overlap of groups",
+        range: [0.0, 1.0],
         of: |site| site.overlap.mean,
     },
     Measure {
         name: "largest_overlap",
         title: "largest overlap of groups",
+        range: [0.0, 1.0],
         of: |site| site.overlap.most,
     },
     Measure {
         name: "overlap_over_chance",
         title: "average overlap minus its chance value",
+        range: [-1.0, 1.0],
         of: |site| Some(site.overlap.mean? - site.overlap.mean_chance?),
     },
     Measure {
         name: "effective_rank",
         title: "effective rank",
+        range: [1.0, f64::INFINITY],
         of: |site| site.measures.effective_rank.value,
     },
     Measure {
         name: "column_dimensionality",
         title: "mean dimensionality D of columns",
+        range: [0.0, 1.0],
         of: |site| site.columns.mean.value,
     },
     Measure {
         name: "group_dimensionality",
         title: "mean dimensionality D of groups' strengths",
+        range: [0.0, 1.0],
         of: |site| site.groups.mean.value,
     },
     Measure {
         name: "cumulative_variance_1",
         title: "variance of the first component",
+        range: [0.0, 1.0],
         of: |site| cumulative(site, 1),
     },
     Measure {
         name: "cumulative_variance_2",
         title: "variance of the first 2 components",
+        range: [0.0, 1.0],
         of: |site| cumulative(site, 2),
     },
     Measure {
         name: "cumulative_variance_3",
         title: "variance of the first 3 components",
+        range: [0.0, 1.0],
         of: |site| cumulative(site, 3),
     },
     Measure {
         name: "cumulative_variance_4",
         title: "variance of the first 4 components",
+        range: [0.0, 1.0],
         of: |site| cumulative(site, 4),
     },
     Measure {
         name: "cumulative_variance_5",
         title: "variance of the first 5 components",
+        range: [0.0, 1.0],
         of: |site| cumulative(site, 5),
     },
 ];
@@ -221,6 +231,12 @@ pub(crate) const MEASURES: [Measure; 11] = [
 fn cumulative(site: &SiteStudy, count: usize) -> Option<f64> {
     let shares = &site.measures.spectrum.explained_variance;
     (!shares.is_empty()).then(|| shares.iter().take(count).sum())
+}
+
+/// A measure of the `site`-th studied site over repeats.
+pub(crate) fn measure_over_repeats(measure: &Measure, cells: &[CellOutcome], site: usize) -> Estimate {
+    let [least, most] = measure.range;
+    over_repeats(cells.iter(), |cell| (measure.of)(&cell.sites[site])).within(least, most)
 }
 
 /// Mean and Student's t interval over repeats.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Context, Experiment, ExperimentError,
     cards::ModelSettings,
-    cells::{self, Cell, CellOutcome, MEASURES, over_repeats},
+    cells::{self, Cell, CellOutcome, MEASURES, measure_over_repeats, over_repeats},
     study::StudySettings,
 };
 
@@ -96,7 +96,7 @@ pub struct GridCell {
     pub accuracy: Estimate,
     /// ROC AUC on test rows, over repeats.
     pub auc: Estimate,
-    /// The studied sites, each with all measures over repeats, in the order of [`MEASURES`].
+    /// The studied sites, each with all measures over repeats.
     pub sites: Vec<(String, Vec<Estimate>)>,
 }
 
@@ -208,14 +208,14 @@ fn grid_cell((features, hidden): (usize, usize), outcomes: &[CellOutcome]) -> Gr
     let sites = sites.iter().enumerate().map(|(index, site)| {
         let measures = MEASURES
             .iter()
-            .map(|measure| over_repeats(outcomes.iter(), |outcome| (measure.of)(&outcome.sites[index])));
+            .map(|measure| measure_over_repeats(measure, outcomes, index));
         (site.site.clone(), measures.collect())
     });
     GridCell {
         features,
         hidden,
-        accuracy: over_repeats(outcomes.iter(), |outcome| outcome.accuracy),
-        auc: over_repeats(outcomes.iter(), |outcome| outcome.auc),
+        accuracy: over_repeats(outcomes.iter(), |outcome| outcome.accuracy).within(0.0, 1.0),
+        auc: over_repeats(outcomes.iter(), |outcome| outcome.auc).within(0.0, 1.0),
         sites: sites.collect(),
     }
 }

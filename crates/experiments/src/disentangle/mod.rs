@@ -211,7 +211,11 @@ impl DisentangleSettings {
 }
 
 fn rows(arms: &[&[CellOutcome]]) -> Vec<Row> {
-    let row = |metric: &str, title: &str, site: Option<String>, of: &dyn Fn(&CellOutcome) -> Option<f64>| {
+    let row = |metric: &str,
+               title: &str,
+               site: Option<String>,
+               [least, most]: [f64; 2],
+               of: &dyn Fn(&CellOutcome) -> Option<f64>| {
         let paired = |other: usize| {
             let pairs = arms[DISENTANGLED].iter().zip(arms[other]);
             let differences: Vec<Option<f64>> = pairs.map(|(a, b)| Some(of(a)? - of(b)?)).collect();
@@ -221,21 +225,25 @@ fn rows(arms: &[&[CellOutcome]]) -> Vec<Row> {
             metric: metric.into(),
             title: title.into(),
             site,
-            arms: arms.iter().map(|arm| over_repeats(arm.iter(), of)).collect(),
+            arms: arms
+                .iter()
+                .map(|arm| over_repeats(arm.iter(), of).within(least, most))
+                .collect(),
             over_standard: paired(STANDARD),
             over_unpenalised: paired(UNPENALISED),
         }
     };
+    let (share, count) = ([0.0, 1.0], [0.0, f64::INFINITY]);
     let mut rows = vec![
-        row("accuracy", "accuracy on test rows", None, &|cell| cell.accuracy),
-        row("roc_auc", "ROC AUC on test rows", None, &|cell| cell.auc),
-        row("worst_group_accuracy", "worst-group accuracy", None, &|cell| {
+        row("accuracy", "accuracy on test rows", None, share, &|cell| cell.accuracy),
+        row("roc_auc", "ROC AUC on test rows", None, share, &|cell| cell.auc),
+        row("worst_group_accuracy", "worst-group accuracy", None, share, &|cell| {
             cell.worst_group
         }),
-        row("penalty", "orthogonality penalty at the end", None, &|cell| {
+        row("penalty", "orthogonality penalty at the end", None, count, &|cell| {
             Some(cell.penalty)
         }),
-        row("epochs", "epochs until training stopped", None, &|cell| {
+        row("epochs", "epochs until training stopped", None, count, &|cell| {
             Some(cell.epochs as f64)
         }),
     ];
@@ -245,9 +253,8 @@ fn rows(arms: &[&[CellOutcome]]) -> Vec<Row> {
         .map_or(&[][..], |cell| &cell.sites);
     for (index, site) in sites.iter().enumerate() {
         rows.extend(MEASURES.iter().map(|measure| {
-            row(measure.name, measure.title, Some(site.site.clone()), &|cell| {
-                (measure.of)(&cell.sites[index])
-            })
+            let of = |cell: &CellOutcome| (measure.of)(&cell.sites[index]);
+            row(measure.name, measure.title, Some(site.site.clone()), measure.range, &of)
         }));
     }
     rows
