@@ -6,6 +6,7 @@ mod evaluate;
 mod outcome;
 mod render;
 mod sections;
+mod site_sections;
 mod verdicts;
 
 use burn::tensor::Device;
