@@ -55,11 +55,15 @@ impl Estimate {
         self
     }
 
-    /// The interval reflected at the value (the "basic" bootstrap): for statistics that resampling pushes upwards.
+    /// The interval reflected at the value (the "basic" bootstrap): for statistics that resampling pushes upwards. Where it pushes
+    /// all resamples to one side, the interval ends at the value.
     #[must_use]
     pub fn reflected(mut self) -> Self {
         if let (Some(value), Some(low), Some(high)) = (self.value, self.low, self.high) {
-            (self.low, self.high) = (Some(2.0 * value - high), Some(2.0 * value - low));
+            (self.low, self.high) = (
+                Some((2.0 * value - high).min(value)),
+                Some((2.0 * value - low).max(value)),
+            );
             self.method = self.method.map(|method| method + ", reflected");
         }
         self

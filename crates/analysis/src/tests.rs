@@ -423,6 +423,14 @@ fn estimates_say_what_limits_them() {
     };
     assert_eq!(estimate.clone().within(0.0, 1.0).high, Some(1.0));
     assert!((estimate.reflected().low.unwrap() - 0.4).abs() < 1e-12);
+    // All resamples lie above the value: the interval still holds it.
+    let pushed = Estimate {
+        low: Some(0.2),
+        high: Some(0.4),
+        ..Estimate::point(0.1, 9)
+    };
+    let reflected = pushed.reflected().within(0.0, 1.0);
+    assert_eq!((reflected.low, reflected.high), (Some(0.0), Some(0.1)));
     let undefined = bootstrap.estimate(120, |_| None);
     assert_eq!(
         (undefined.value, undefined.show(2).starts_with("undefined (")),

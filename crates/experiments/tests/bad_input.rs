@@ -194,6 +194,10 @@ fn settings_and_options() {
             "`rsi = fast` cannot be used: expected `simple` or `wilder`",
         ),
         (
+            &["--set", "dataset=market", "--set", "path=prices.csv"],
+            "`path = prices.csv` cannot be used: expected no file, because `dataset` or `source` names another source",
+        ),
+        (
             &["--set", "source=csv"],
             "`source = csv` cannot be used: expected `path` to be set too",
         ),

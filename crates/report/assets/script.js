@@ -10,6 +10,7 @@
     const line = style.getPropertyValue("--line").trim();
     const axis = { gridcolor: line, zerolinecolor: line, linecolor: line };
     const themed = { ...layout, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: narrow() ? 11 : 13 } };
+    themed.modebar = { bgcolor: "rgba(0,0,0,0)", color: line, activecolor: text };
     for (const name of ["xaxis", "yaxis"]) themed[name] = { ...layout[name], ...axis };
     if (layout.scene) {
       themed.scene = { ...layout.scene };

@@ -55,6 +55,8 @@ fn plain(figure: &Figure) -> Value {
     if figure.is_3d() {
         layout["scene"] =
             json!({"xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": y}}, "zaxis": {"title": {"text": z}}});
+        // From far enough away that the axes' titles are inside.
+        layout["scene"]["camera"] = json!({"eye": {"x": 1.6, "y": 1.6, "z": 1.0}});
         layout["margin"] = json!({"l": 0, "r": 0, "t": 0, "b": 0});
     }
     for (axis, log) in ["xaxis", "yaxis"].into_iter().zip(figure.log_axes()) {
@@ -104,7 +106,7 @@ fn trace(series: &Series, colour: &str) -> Value {
                 .collect()
         };
         trace["error_y"] = json!({
-            "type": "data", "symmetric": false, "array": arms(high, 1.0), "arrayminus": arms(low, -1.0), "thickness": 1.5, "width": 5,
+            "type": "data", "symmetric": false, "array": arms(high, 1.0), "arrayminus": arms(low, -1.0), "thickness": 1.5, "width": 5, "color": "gray",
         });
     }
     trace

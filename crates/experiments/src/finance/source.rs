@@ -102,6 +102,10 @@ fn choose(config: &FinanceConfig) -> Result<(Source, PathBuf), ExperimentError> 
             let name = if source == Source::Csv { "csv" } else { "parquet" };
             Err(DataError::setting("source", name, "`path` to be set too, as path=FILE").into())
         }
+        (Source::Embedded | Source::Yahoo, Some(path)) => {
+            let expected = "no file, because `dataset` or `source` names another source";
+            Err(DataError::setting("path", path.display(), expected).into())
+        }
         (_, path) => Ok((source, path.unwrap_or_default())),
     }
 }

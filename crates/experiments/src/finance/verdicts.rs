@@ -45,9 +45,26 @@ fn power(outcome: &Outcome) -> Verdict {
         return verdict(Tone::Neutral, "predictive power was not measured".into());
     };
     let auc = &test.auc;
-    if predicts(auc) {
+    let shortcut = outcome.importance.iter().find(|one| {
+        let role = outcome
+            .data
+            .groups
+            .iter()
+            .find(|group| group.name == one.importance.group);
+        let spurious = role.is_some_and(|group| matches!(group.role, Role::Spurious | Role::Protected));
+        one.part == "test" && spurious && one.importance.auc_drop.above(0.0)
+    });
+    if let Some(one) = shortcut.filter(|_| predicts(auc)) {
+        let lost = one.importance.auc_drop.show(2);
+        let text = format!(
+            "predictive power on the test rows by a shortcut: AUC {}, of which {} makes {lost}",
+            with_p(auc),
+            one.importance.group
+        );
+        verdict(Tone::Bad, text)
+    } else if predicts(auc) {
         verdict(
-            Tone::Good,
+            if auc.p.is_some() { Tone::Good } else { Tone::Neutral },
             format!("predictive power on the test rows: AUC {}", with_p(auc)),
         )
     } else if auc.below(0.5) {
@@ -101,22 +118,36 @@ fn leaning(outcome: &Outcome) -> Option<Verdict> {
         first.auc_drop.show(2),
         rest.join(", ")
     );
-    Some(
-        if first.auc_drop.above(0.0) && first.auc_drop.q.is_none_or(|q| q <= 0.05) {
-            match role {
-                Some(Role::Spurious | Role::Protected) => verdict(
-                    Tone::Bad,
-                    format!("the model leans on {}, a shortcut: {loss}", first.group),
-                ),
-                _ => verdict(Tone::Good, format!("the model leans on {}: {loss}", first.group)),
-            }
-        } else {
-            verdict(
-                Tone::Neutral,
-                format!("the model leans on no group measurably: of {}, {loss}", first.group),
-            )
-        },
-    )
+    let drop = &first.auc_drop;
+    if drop.low.is_none() {
+        let why = drop.note.as_deref().unwrap_or("there is no interval");
+        let text = format!(
+            "what the model leans on cannot be judged ({why}); {}: {loss}",
+            first.group
+        );
+        return Some(verdict(Tone::Neutral, text));
+    }
+    let shortcut = matches!(role, Some(Role::Spurious | Role::Protected));
+    let name = if shortcut {
+        format!("{}, a shortcut", first.group)
+    } else {
+        first.group.clone()
+    };
+    Some(match (drop.above(0.0), drop.q.filter(|q| *q > 0.05)) {
+        (false, _) => verdict(
+            Tone::Neutral,
+            format!("the model leans on no group measurably: of {}, {loss}", first.group),
+        ),
+        // The interval and the test may differ, above all where permutations are too few for the correction.
+        (true, Some(q)) => verdict(
+            Tone::Neutral,
+            format!("the model seems to lean on {name}: {loss}; the permutation test does not confirm it (q = {q:.2})"),
+        ),
+        (true, None) => verdict(
+            if shortcut { Tone::Bad } else { Tone::Good },
+            format!("the model leans on {name}: {loss}"),
+        ),
+    })
 }
 
 /// A group that helps on validation rows and no longer on test rows.
@@ -168,9 +199,18 @@ fn breaking(outcome: &Outcome) -> Vec<Verdict> {
 fn against_logistic(outcome: &Outcome) -> Option<Verdict> {
     let (_, difference) = outcome.over_logistic.iter().find(|(part, _)| part == "test")?;
     let shown = difference.show(2);
+    if difference.low.is_none() {
+        let why = difference.note.as_deref().unwrap_or("there is no interval");
+        let text = format!(
+            "whether the transformer beats a logistic regression cannot be judged ({why}): AUC difference {shown}"
+        );
+        return Some(verdict(Tone::Neutral, text));
+    }
+    let useful = on(outcome, "test").is_some_and(|test| predicts(&test.auc));
     Some(if difference.above(0.0) {
         verdict(
-            Tone::Good,
+            // To beat a model that does not predict is no achievement by itself.
+            if useful { Tone::Good } else { Tone::Neutral },
             format!("the transformer beats a logistic regression on the test rows: AUC difference {shown}"),
         )
     } else if difference.below(0.0) {
