@@ -1,7 +1,7 @@
 //! Short spellings of what every report is made of.
 
 use disentangle_analysis::{Estimate, importance::Importance};
-use disentangle_report::{Block, Cell, Figure, Heatmap, Mark, Series, Table, Values};
+use disentangle_report::{Block, Cell, Figure, Heatmap, Mark, Series, Table, Tone, Values, Verdict};
 
 pub(crate) fn cell(estimate: &Estimate, digits: usize) -> Cell {
     Cell::Number {
@@ -89,4 +89,17 @@ pub(crate) fn heatmap(id: &str, title: &str, reading: &str, axes: [&str; 2], hea
         heatmap: Some(Box::new(heatmap)),
         ..Figure::default()
     })
+}
+
+/// Verdicts for the terminal, a line each, with a sign for their tone.
+pub(crate) fn marked(verdicts: &[Verdict]) -> String {
+    let lines = verdicts.iter().map(|verdict| {
+        let mark = match verdict.tone {
+            Tone::Good => "+",
+            Tone::Bad => "!",
+            Tone::Neutral => "-",
+        };
+        format!("{mark} {}\n", verdict.text)
+    });
+    lines.collect()
 }

@@ -6,7 +6,7 @@ use disentangle_report::{Cell, Mark, MetricRow, Report, Section, Tone, Values, V
 use super::{Outcome, Row};
 use crate::{
     experiment::{Render, metric_row},
-    present::{cell, figure, table, with_interval},
+    present::{cell, figure, marked, table, with_interval},
 };
 
 impl Render for Outcome {
@@ -82,14 +82,7 @@ impl Render for Outcome {
             );
         }
         text += "\n";
-        for verdict in self.verdicts() {
-            let mark = match verdict.tone {
-                Tone::Good => "+",
-                Tone::Bad => "!",
-                Tone::Neutral => "-",
-            };
-            text += &format!("{mark} {}\n", verdict.text);
-        }
+        text += &marked(&self.verdicts());
         text
     }
 }

@@ -1,7 +1,7 @@
 //! The outcome as rows, as a report and as text.
 
 use disentangle_analysis::{Estimate, importance::Importance};
-use disentangle_report::{MetricRow, Report, Tone};
+use disentangle_report::{MetricRow, Report};
 
 use super::{
     outcome::{Outcome, SeriesTests},
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::importance_metrics,
+    present::{importance_metrics, marked},
 };
 
 impl Render for Outcome {
@@ -166,14 +166,7 @@ impl Render for Outcome {
             );
         }
         text += "\n";
-        for verdict in verdicts(self) {
-            let mark = match verdict.tone {
-                Tone::Good => "+",
-                Tone::Bad => "!",
-                Tone::Neutral => "-",
-            };
-            text += &format!("{mark} {}\n", verdict.text);
-        }
+        text += &marked(&verdicts(self));
         text
     }
 }

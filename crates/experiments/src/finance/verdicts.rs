@@ -28,6 +28,12 @@ fn on<'a>(outcome: &'a Outcome, part: &str) -> Option<&'a Performance> {
         .find(|p| p.model == "sequence" && p.part == part)
 }
 
+/// Whether a group is one that the model should not use.
+fn is_shortcut(outcome: &Outcome, group: &str) -> bool {
+    let known = outcome.data.groups.iter().find(|known| known.name == group);
+    known.is_some_and(|known| matches!(known.role, Role::Spurious | Role::Protected))
+}
+
 /// An interval above one half, and a permutation test that agrees.
 fn predicts(auc: &Estimate) -> bool {
     auc.above(0.5) && auc.p.is_none_or(|p| p <= 0.05)
@@ -46,13 +52,7 @@ fn power(outcome: &Outcome) -> Verdict {
     };
     let auc = &test.auc;
     let shortcut = outcome.importance.iter().find(|one| {
-        let role = outcome
-            .data
-            .groups
-            .iter()
-            .find(|group| group.name == one.importance.group);
-        let spurious = role.is_some_and(|group| matches!(group.role, Role::Spurious | Role::Protected));
-        one.part == "test" && spurious && one.importance.auc_drop.above(0.0)
+        one.part == "test" && is_shortcut(outcome, &one.importance.group) && one.importance.auc_drop.above(0.0)
     });
     if let Some(one) = shortcut.filter(|_| predicts(auc)) {
         let lost = one.importance.auc_drop.show(2);
@@ -103,12 +103,6 @@ fn leaning(outcome: &Outcome) -> Option<Verdict> {
             .total_cmp(&a.auc_drop.value.unwrap_or(f64::NEG_INFINITY))
     });
     let first = groups.first()?;
-    let role = outcome
-        .data
-        .groups
-        .iter()
-        .find(|group| group.name == first.group)
-        .map(|group| group.role);
     let rest: Vec<String> = groups[1..]
         .iter()
         .map(|g| format!("{} {}", g.group, g.auc_drop.show(2)))
@@ -127,7 +121,7 @@ fn leaning(outcome: &Outcome) -> Option<Verdict> {
         );
         return Some(verdict(Tone::Neutral, text));
     }
-    let shortcut = matches!(role, Some(Role::Spurious | Role::Protected));
+    let shortcut = is_shortcut(outcome, &first.group);
     let name = if shortcut {
         format!("{}, a shortcut", first.group)
     } else {
@@ -238,15 +232,8 @@ fn through_time(outcome: &Outcome, walk: &WalkForward) -> Verdict {
         );
     }
     // A prediction that a shortcut makes is no good news.
-    let shortcut = walk.importance.iter().filter(|i| i.auc_drop.above(0.0)).find(|i| {
-        let role = outcome
-            .data
-            .groups
-            .iter()
-            .find(|group| group.name == i.group)
-            .map(|group| group.role);
-        matches!(role, Some(Role::Spurious | Role::Protected))
-    });
+    let mut matter = walk.importance.iter().filter(|i| i.auc_drop.above(0.0));
+    let shortcut = matter.find(|i| is_shortcut(outcome, &i.group));
     match shortcut {
         Some(i) => {
             let lost = i.auc_drop.show(2);

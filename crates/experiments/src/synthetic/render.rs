@@ -1,11 +1,12 @@
 //! The outcome as rows, as a report and as text.
 
 use disentangle_analysis::Estimate;
-use disentangle_report::{MetricRow, Report, Tone};
+use disentangle_report::{MetricRow, Report};
 
 use super::{outcome::Outcome, sections, verdicts::verdicts};
 use crate::{
     experiment::{Render, metric_row},
+    present::{importance_metrics, marked},
     study::SiteStudy,
 };
 
@@ -43,7 +44,7 @@ impl Render for Outcome {
             }));
         }
         for one in &self.importance {
-            let metrics = crate::present::importance_metrics(&one.importance);
+            let metrics = importance_metrics(&one.importance);
             rows.extend(metrics.map(|(name, estimate)| MetricRow {
                 split: Some("test".into()),
                 environment: Some(one.environment.clone()),
@@ -151,14 +152,7 @@ impl Render for Outcome {
             );
         }
         text += "\n";
-        for verdict in verdicts(self) {
-            let mark = match verdict.tone {
-                Tone::Good => "+",
-                Tone::Bad => "!",
-                Tone::Neutral => "-",
-            };
-            text += &format!("{mark} {}\n", verdict.text);
-        }
+        text += &marked(&verdicts(self));
         text
     }
 }
