@@ -58,7 +58,17 @@ impl Bootstrap {
     /// to one side of the value. The interval says how the measure varies between samples of this size. A resample on which
     /// any statistic is undefined that is defined on all rows is drawn again.
     pub fn estimate_many_centred(&self, n: usize, statistics: impl Fn(&[f64]) -> Vec<Option<f64>>) -> Vec<Estimate> {
-        self.resample_many(n, true, |rows| {
+        self.many(n, true, statistics)
+    }
+
+    /// [`Bootstrap::estimate_weighted`] of several statistics of the same resamples. A resample on which any statistic is undefined that
+    /// is defined on all rows is drawn again.
+    pub fn estimate_many(&self, n: usize, statistics: impl Fn(&[f64]) -> Vec<Option<f64>>) -> Vec<Estimate> {
+        self.many(n, false, statistics)
+    }
+
+    fn many(&self, n: usize, centred: bool, statistics: impl Fn(&[f64]) -> Vec<Option<f64>>) -> Vec<Estimate> {
+        self.resample_many(n, centred, |rows| {
             let mut weights = vec![0.0; n];
             for &row in rows {
                 weights[row] += 1.0;

@@ -20,6 +20,7 @@
 pub mod activations;
 mod adam;
 mod bootstrap;
+pub mod causal;
 pub mod classification;
 pub mod descriptive;
 pub mod dimensionality;

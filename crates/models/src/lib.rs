@@ -30,7 +30,9 @@ mod layers;
 mod model;
 pub mod parallel;
 mod parameters;
+mod select;
 mod site;
+mod state;
 mod tap;
 pub mod train;
 pub mod weights;
@@ -45,7 +47,9 @@ pub use family::Family;
 pub use input::{Input, Pass};
 pub use layers::Positions;
 pub use model::{Classifier, Model, ModelConfig};
+pub use select::Selection;
 pub use site::{Site, SiteName};
+pub use state::{State, Trace};
 pub use tap::{Tap, TapRun, near_names};
 pub use zoo::{
     Disentangled, DisentangledConfig, Gated, GatedConfig, Healthcare, HealthcareConfig, Hierarchical,

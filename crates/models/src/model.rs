@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Disentangled, DisentangledConfig, Gated, GatedConfig, Healthcare, HealthcareConfig, Hierarchical,
     HierarchicalConfig, Input, Large, LargeConfig, LinearConfig, LinearModel, ModelError, Parallel, ParallelConfig,
-    Pass, Sequence, SequenceConfig, Site, Small, SmallConfig, Tap, parallel, parameters,
+    Pass, Sequence, SequenceConfig, Site, Small, SmallConfig, State, Tap, parallel, parameters,
 };
 
 /// What every model can do.
@@ -30,20 +30,37 @@ pub trait Classifier {
         None
     }
 
-    /// One logit a row; the body of [`Classifier::forward`], with dropout while training.
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1>;
+    /// Into how many steps a forward pass falls: the embedding, four a layer, and the output.
+    fn steps(&self) -> usize;
 
-    /// One logit a row, without dropout. The tap reads and edits activations on the way.
-    ///
+    /// Step `index`, from what the step before it left; the last one leaves the logits.
+    fn step(&self, index: usize, state: State, pass: &mut Pass) -> State;
+
+    /// One logit a row; the body of [`Classifier::forward`], with dropout while training.
+    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
+        let steps = 0..self.steps();
+        steps
+            .fold(State::new(input), |state, index| self.step(index, state, pass))
+            .logits()
+    }
+
     /// # Panics
     /// If the input is not `[row, position, feature]` of [`Classifier::input_shape`]: a shorter one would broadcast silently.
-    fn forward(&self, input: &Input, tap: &mut Tap) -> Tensor<1> {
+    fn check_shape(&self, input: &Input) {
         let [_, positions, features] = input.x.dims();
         assert_eq!(
             [positions, features],
             self.input_shape(),
             "positions and features of the input are not the model's"
         );
+    }
+
+    /// One logit a row, without dropout. The tap reads and edits activations on the way.
+    ///
+    /// # Panics
+    /// As [`Classifier::check_shape`].
+    fn forward(&self, input: &Input, tap: &mut Tap) -> Tensor<1> {
+        self.check_shape(input);
         tap.begin(input.x.dims()[0]);
         self.pass(input, &mut Pass::new(tap, None))
     }
@@ -212,7 +229,11 @@ impl Classifier for Model {
         self.classifier().penalty()
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        self.classifier().pass(input, pass)
+    fn steps(&self) -> usize {
+        self.classifier().steps()
+    }
+
+    fn step(&self, index: usize, state: State, pass: &mut Pass) -> State {
+        self.classifier().step(index, state, pass)
     }
 }

@@ -1,11 +1,13 @@
 //! A model's parameters as one flat vector, and by name.
 
+use std::ops::Range;
+
 use burn::{
     module::{Module, ModuleMapper, ModuleVisitor, Param},
     tensor::{Device, Gradients, Tensor, TensorData},
 };
 
-use crate::{Model, model::to_vec};
+use crate::{Model, ModelError, model::to_vec, near_names};
 
 /// One parameter as the weights file shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -134,6 +136,75 @@ fn pytorch_name(path: &str) -> String {
     names
         .iter()
         .fold(path.to_string(), |path, (ours, theirs)| path.replace(ours, theirs))
+}
+
+impl Model {
+    /// The same model with a part of one parameter changed: `edit` is given the part's values in PyTorch's layout, row by row.
+    ///
+    /// `name` is PyTorch's, `axes` are index ranges along the parameter's axes (all of an axis where not given). Fails for an unknown
+    /// name, naming near ones, and for ranges that select nothing.
+    pub fn with_parameter(
+        &self,
+        name: &str,
+        axes: &[Option<Range<usize>>],
+        device: &Device,
+        edit: impl FnOnce(&mut Vec<f32>),
+    ) -> Result<Model, ModelError> {
+        let named = names(self);
+        let error = |reason: String| ModelError::Tap {
+            site: name.into(),
+            reason,
+        };
+        let index = named
+            .iter()
+            .position(|parameter| parameter.name == name)
+            .ok_or_else(|| {
+                let known: Vec<String> = named.iter().map(|parameter| parameter.name.clone()).collect();
+                error(format!(
+                    "no such parameter in this model; near names: {}",
+                    near_names(name, &known)
+                ))
+            })?;
+        let parameter = &named[index];
+        let range = |axis: usize| match axes.get(axis) {
+            Some(Some(range)) => range.clone(),
+            _ => 0..parameter.shape[axis],
+        };
+        let ranges: Vec<Range<usize>> = (0..parameter.shape.len()).map(range).collect();
+        let fits = ranges.iter().zip(&parameter.shape);
+        if axes.len() > ranges.len()
+            || fits
+                .clone()
+                .any(|(range, &length)| range.is_empty() || range.end > length)
+        {
+            let shape = &parameter.shape;
+            return Err(error(format!(
+                "selects nothing: the parameter has shape {shape:?}, counted from 0"
+            )));
+        }
+        let indices = indices(&ranges, &parameter.shape);
+        let start: usize = named[..index].iter().map(Named::len).sum();
+        // Ours is the transpose.
+        let ours = |index: usize| match parameter.shape[..] {
+            [rows, columns] if parameter.transposed => start + (index % columns) * rows + index / columns,
+            _ => start + index,
+        };
+        let mut flat = flatten(self);
+        let mut values: Vec<f32> = indices.iter().map(|&index| flat[ours(index)]).collect();
+        edit(&mut values);
+        for (&index, value) in indices.iter().zip(values) {
+            flat[ours(index)] = value;
+        }
+        Ok(place(self.clone(), &flat, device, false))
+    }
+}
+
+/// Flat indices of a part of a row-major array.
+fn indices(ranges: &[Range<usize>], shape: &[usize]) -> Vec<usize> {
+    ranges.iter().zip(shape).fold(vec![0], |starts, (range, length)| {
+        let along = |start: usize| range.clone().map(move |index| start * length + index);
+        starts.into_iter().flat_map(along).collect()
+    })
 }
 
 /// `values` of shape `[rows, columns]` as `[columns, rows]`.

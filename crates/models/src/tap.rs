@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use burn::tensor::{Gradients, Tensor};
 
-use crate::{ModelError, SiteName};
+use crate::{ModelError, Selection, SiteName};
 
 type Edit<'a> = Box<dyn FnMut(Tensor<4>) -> Tensor<4> + Send + 'a>;
 
@@ -20,8 +20,7 @@ enum Action<'a> {
 
 struct Request<'a> {
     asked: String,
-    site: String,
-    head: Option<usize>,
+    selection: Selection,
     action: Action<'a>,
     fired: usize,
     unchanged: usize,
@@ -47,6 +46,8 @@ struct Request<'a> {
 #[derive(Default)]
 pub struct Tap<'a> {
     requests: Vec<Request<'a>>,
+    /// Whether names are collected although nothing is asked for.
+    listing: bool,
     seen: Vec<String>,
     rows: Range<usize>,
 }
@@ -82,24 +83,23 @@ impl<'a> Tap<'a> {
         self.request(site, Action::Gradient(Vec::new()))
     }
 
+    /// A tap that only notes which sites fire.
+    pub(crate) fn listing() -> Tap<'static> {
+        Tap {
+            listing: true,
+            ..Tap::default()
+        }
+    }
+
+    /// The sites that fired while the first rows passed.
+    pub(crate) fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
     fn request(mut self, asked: &str, action: Action<'a>) -> Result<Self, ModelError> {
-        let (site, head) = match asked.split_once('[') {
-            None => (asked, None),
-            Some((site, index)) => {
-                let head = index
-                    .strip_prefix("head=")
-                    .and_then(|index| index.strip_suffix(']')?.parse().ok());
-                let head = head.ok_or_else(|| ModelError::Tap {
-                    site: asked.into(),
-                    reason: "expected `SITE` or `SITE[head=N]`".into(),
-                })?;
-                (site, Some(head))
-            }
-        };
         self.requests.push(Request {
             asked: asked.into(),
-            site: site.into(),
-            head,
+            selection: Selection::parse(asked)?,
             action,
             fired: 0,
             unchanged: 0,
@@ -110,7 +110,7 @@ impl<'a> Tap<'a> {
 
     /// Whether it asks for nothing.
     pub(crate) fn is_off(&self) -> bool {
-        self.requests.is_empty()
+        self.requests.is_empty() && !self.listing
     }
 
     /// A forward pass over `rows` further rows begins.
@@ -130,7 +130,7 @@ impl<'a> Tap<'a> {
         if self.rows.start == 0 {
             self.seen.push(name.to_string());
         }
-        if !self.requests.iter().any(|request| name.is(&request.site)) {
+        if !self.requests.iter().any(|request| name.is(&request.selection.site)) {
             return x;
         }
         let natural = x.dims();
@@ -141,7 +141,11 @@ impl<'a> Tap<'a> {
             _ => std::array::from_fn(|axis| natural[axis]),
         };
         let mut x = x.reshape(full);
-        for request in self.requests.iter_mut().filter(|request| name.is(&request.site)) {
+        for request in self
+            .requests
+            .iter_mut()
+            .filter(|request| name.is(&request.selection.site))
+        {
             x = request.apply(x, &self.rows);
         }
         x.reshape(natural)
@@ -159,7 +163,7 @@ impl<'a> Tap<'a> {
                 return Err(error(problem));
             }
             if request.fired == 0 {
-                let near = near_names(&request.site, &self.seen);
+                let near = near_names(&request.selection.site, &self.seen);
                 return Err(error(format!("no such site in this model; near names: {near}")));
             }
             if request.unchanged > 0 {
@@ -185,22 +189,19 @@ impl<'a> Tap<'a> {
 
 impl Request<'_> {
     fn apply(&mut self, x: Tensor<4>, rows: &Range<usize>) -> Tensor<4> {
-        let heads = x.dims()[1];
-        let Some(head) = self.head else {
+        if self.selection.is_whole() {
             return self.act(x, rows);
-        };
-        if head >= heads {
-            self.problem = Some(format!("selects nothing: the site has {heads} head(s), counted from 0"));
+        }
+        let [n, axes @ ..] = x.dims();
+        if let Err(problem) = self.selection.check(axes) {
+            self.problem = Some(problem);
             return x;
         }
-        let part = x.clone().narrow(1, head, 1);
-        let acted = self.act(part, rows);
-        if matches!(self.action, Action::Record(_)) {
-            return x;
+        let acted = self.act(self.selection.of(x.clone()), rows);
+        match self.action {
+            Action::Record(_) => x,
+            _ => x.slice_assign(self.selection.ranges(0..n, axes), acted),
         }
-        let before = (head > 0).then(|| x.clone().narrow(1, 0, head));
-        let after = (head + 1 < heads).then(|| x.clone().narrow(1, head + 1, heads - head - 1));
-        Tensor::cat(before.into_iter().chain([acted]).chain(after).collect(), 1)
     }
 
     fn act(&mut self, x: Tensor<4>, rows: &Range<usize>) -> Tensor<4> {

@@ -3,18 +3,27 @@
 //! A site's activation becomes a matrix whose rows are (row, position) and whose columns are (head, neuron).
 
 mod capture;
+mod effects;
+mod gradients;
 mod groups;
+mod intervention;
 mod neurons;
+mod paths;
+mod resume;
 
 pub use capture::{Captured, SAMPLE, capture, capture_whole};
+pub use effects::{GroupEffects, MediatorEffects, Passage, block_mediators, effect_map, passages, position_mediators};
+pub use gradients::{attack, logit_gradient, model_integrated_gradients, occlusion};
 pub use groups::{OneGroupVaries, one_group_varies};
+pub use intervention::{Place, Value, WeightSlice, intervene};
 pub use neurons::{NeuronImportance, Substitute, neuron_importance};
+pub use paths::path_effect;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use disentangle_models::{Classifier, Input, Model, ModelError, Tap};
 use ndarray::{Array2, Array3, ArrayView3, s};
 
-use crate::matrix::MatrixError;
+use crate::{causal::CausalError, matrix::MatrixError};
 
 /// Rows that pass at once.
 const ROWS: usize = 64;
@@ -28,6 +37,9 @@ pub enum ProbingError {
     /// The activations cannot be measured.
     #[error(transparent)]
     Matrix(#[from] MatrixError),
+    /// The question does not fit the groups or rows.
+    #[error(transparent)]
+    Causal(#[from] CausalError),
     /// The activations do not fit the memory that is allowed.
     #[error(
         "capturing {sites} sites needs {needed} MB, more than the {cap} MB allowed; name fewer sites or raise the cap"
@@ -80,5 +92,7 @@ pub fn logits(model: &Model, x: &Array3<f32>, device: &Device, threads: usize) -
     Ok(logits.into_iter().map(f64::from).collect())
 }
 
+#[cfg(test)]
+mod causal_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,16 @@
 //! Which neurons matter: each is ablated in turn, and the output is watched (notebook part 15).
 
-use burn::tensor::{Device, Tensor, TensorData};
-use disentangle_models::{Classifier, Model, ModelError, Tap, parallel};
-use ndarray::{Array3, ArrayView3, s};
+use burn::tensor::{Device, Tensor};
+use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel};
+use ndarray::{ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
-use super::{ProbingError, capture_whole, to_input};
+use super::{
+    ProbingError, capture_whole,
+    effects::check_shapes,
+    resume::{Variation, resume_all, rows_at_once},
+    to_input,
+};
 
 /// What an ablated neuron is set to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,11 +32,8 @@ pub struct NeuronImportance {
     pub mean_square: f64,
 }
 
-/// Rows of the tiled batch that pass at once.
-const TILE: usize = 512;
-
-/// Importance of every neuron (head times neuron) of `site` over `[row, position, feature]`: the rows are tiled, each tile has one
-/// neuron ablated. Does not depend on `threads`.
+/// Importance of every neuron (head times neuron) of `site` over `[row, position, feature]`: the pass up to the site is shared, and
+/// the rows are passed on once a neuron, many neurons at a time. Does not depend on `threads`.
 ///
 /// Fails for an unknown site and for no rows.
 pub fn neuron_importance(
@@ -42,77 +44,69 @@ pub fn neuron_importance(
     device: &Device,
     threads: usize,
 ) -> Result<Vec<NeuronImportance>, ProbingError> {
-    let rows = x.dim().0;
-    if rows == 0 {
-        return Err(ModelError::Input {
-            expected: "at least one row".into(),
-            found: "none".into(),
-        }
-        .into());
-    }
+    check_shapes(model, &x.to_owned(), &[x.to_owned()])?;
+    let step = model.step_of(site, device)?;
     let whole = capture_whole(model, x, &[site.to_string()], device)?;
     let activations = &whole[0];
-    let width = activations.ncols();
+    let positions = activations.nrows() / x.dim().0;
     let means: Vec<f32> = match substitute {
-        Substitute::Zero => vec![0.0; width],
+        Substitute::Zero => vec![0.0; activations.ncols()],
         Substitute::Mean => activations
             .columns()
             .into_iter()
             .map(|column| (column.iter().map(|&a| f64::from(a)).sum::<f64>() / column.len() as f64) as f32)
             .collect(),
     };
-    let plain = model.logits(x, device, threads)?;
-    let per_pass = (TILE / rows).max(1);
-    let starts: Vec<usize> = (0..width).step_by(per_pass).collect();
+    let sites = model.sites();
+    let neurons = sites
+        .iter()
+        .find(|known| known.name == site)
+        .map_or(1, |site| site.axes[2]);
+    let selections: Vec<Selection> = (0..means.len())
+        .map(|index| {
+            let (head, neuron) = (index / neurons, index % neurons);
+            Selection {
+                site: site.into(),
+                axes: [Some(head..head + 1), None, Some(neuron..neuron + 1)],
+            }
+        })
+        .collect();
+    let at_once = rows_at_once(positions);
+    let starts: Vec<usize> = (0..x.dim().0).step_by(at_once).collect();
     let passed = parallel::map_with(
         threads,
         &starts,
         || model.fork(device),
-        |model, &first| {
-            let neurons = first..(first + per_pass).min(width);
-            let tiled = tile(x, neurons.len());
-            let edit = |activation: Tensor<4>| ablate(activation, neurons.clone(), rows, &means);
-            let mut tap = Tap::new().edit(site, edit)?;
-            let logits = model.forward(&to_input(tiled.view(), device), &mut tap);
-            tap.finish()?;
-            let logits: Vec<f32> = logits.into_data().iter::<f32>().collect();
-            Ok(logits.chunks(rows).map(|logits| change(&plain, logits)).collect())
+        |model, &start| {
+            let part = x.slice(s![start..(start + at_once).min(x.dim().0), .., ..]);
+            let rows = part.dim().0;
+            let trace = model.trace(&to_input(part, device), &mut Tap::off());
+            let plain: Vec<f64> = trace.logits.into_data().iter::<f64>().collect();
+            let variations: Vec<Variation> = selections
+                .iter()
+                .zip(&means)
+                .map(|(selection, &mean)| Variation {
+                    state: &trace.before[step],
+                    selection,
+                    value: Tensor::full([rows, 1, positions, 1], mean, device),
+                })
+                .collect();
+            let logits = resume_all(model, step, &variations)?;
+            Ok::<_, ModelError>(logits.iter().map(|logits| sums(&plain, logits)).collect::<Vec<_>>())
         },
     );
-    let parts: Result<Vec<Vec<NeuronImportance>>, ModelError> = passed.into_iter().collect();
-    Ok(parts?.concat())
-}
-
-fn tile(x: ArrayView3<f32>, times: usize) -> Array3<f32> {
-    let (rows, positions, features) = x.dim();
-    let mut tiled = Array3::zeros((rows * times, positions, features));
-    for tile in 0..times {
-        tiled.slice_mut(s![tile * rows..(tile + 1) * rows, .., ..]).assign(&x);
-    }
-    tiled
-}
-
-/// Sets neuron `neurons.start + t` of tile t to its mean, at all positions.
-fn ablate(activation: Tensor<4>, neurons: std::ops::Range<usize>, rows: usize, means: &[f32]) -> Tensor<4> {
-    let [all, heads, _, width] = activation.dims();
-    let (mut keep, mut put) = (vec![1.0f32; all * heads * width], vec![0.0f32; all * heads * width]);
-    for (tile, neuron) in neurons.enumerate() {
-        for row in tile * rows..(tile + 1) * rows {
-            // (head, neuron) lie side by side in both.
-            let place = row * heads * width + neuron;
-            (keep[place], put[place]) = (0.0, means[neuron]);
+    let mut importance = vec![NeuronImportance::default(); means.len()];
+    for part in passed {
+        for (sum, [change, square]) in importance.iter_mut().zip(part?) {
+            sum.mean_change += change / x.dim().0 as f64;
+            sum.mean_square += square / x.dim().0 as f64;
         }
     }
-    let device = activation.device();
-    let tensor = |values: Vec<f32>| Tensor::<4>::from_data(TensorData::new(values, [all, heads, 1, width]), &device);
-    activation * tensor(keep) + tensor(put)
+    Ok(importance)
 }
 
-fn change(plain: &[f32], without: &[f32]) -> NeuronImportance {
-    let n = plain.len() as f64;
-    let changes = || plain.iter().zip(without).map(|(&z, &w)| f64::from(w) - f64::from(z));
-    NeuronImportance {
-        mean_change: changes().sum::<f64>() / n,
-        mean_square: changes().map(|change| change * change).sum::<f64>() / n,
-    }
+/// Sum of the changes, and of their squares.
+fn sums(plain: &[f64], without: &[f64]) -> [f64; 2] {
+    let changes = || plain.iter().zip(without).map(|(z, w)| w - z);
+    [changes().sum(), changes().map(|change| change * change).sum()]
 }

@@ -7,10 +7,11 @@ use burn::{
 
 use super::{Activation, AfterAttention, Attention, LayerNorm, Linear, attention_sites, padding};
 use crate::{
-    ModelError, Site,
+    ModelError, Site, State,
     init::Init,
     input::Pass,
     site::{Place, Scope},
+    state::Aside,
 };
 
 /// Sizes of an encoder.
@@ -94,23 +95,54 @@ impl Encoder {
         }
     }
 
-    pub(crate) fn forward(&self, x: Tensor<3>, key_mask: Option<&Tensor<2, Bool>>, pass: &mut Pass) -> Tensor<3> {
-        encode(&self.layers, x, key_mask, pass)
+    /// A part of a layer: see [`layer_step`].
+    pub(crate) fn step(&self, step: usize, state: State, pass: &mut Pass) -> State {
+        step_of_stack(&self.layers, step, state, pass)
     }
 }
 
-/// Passes `[row, position, width]` through layers, one after the other.
-pub(crate) fn encode(
-    layers: &[EncoderLayer],
-    mut x: Tensor<3>,
-    key_mask: Option<&Tensor<2, Bool>>,
-    pass: &mut Pass,
-) -> Tensor<3> {
-    let masked = padding(key_mask);
-    for (index, layer) in layers.iter().enumerate() {
-        x = layer.forward(x, masked.as_ref(), Place::layer(Scope::Whole, index), pass);
-    }
-    x
+/// A layer whose parts can be run one at a time.
+pub(crate) trait Layer {
+    /// Up to what the heads read: `[row, position, width]` to `[row, head, position, width]`.
+    fn attend(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, place: Place, pass: &mut Pass) -> Tensor<4>;
+
+    /// From what the heads read to the attention's output, `[row, position, width]`.
+    fn join(&self, heads: Tensor<4>, place: Place, pass: &mut Pass) -> Tensor<3>;
+
+    /// Everything behind that.
+    fn rest(&self) -> AfterAttention<'_>;
+}
+
+/// Steps of a layer: before what the heads read, before the hidden activation, before the feed-forward output, and to the end.
+pub(crate) const STEPS: usize = 4;
+
+/// The part of a layer that comes next, which the state tells.
+pub(crate) fn layer_step(layer: &impl Layer, place: Place, mut state: State, pass: &mut Pass) -> State {
+    let rest = layer.rest();
+    state.aside = match state.aside.take() {
+        None => {
+            let masked = padding(state.key_mask.as_ref());
+            let heads = layer.attend(state.stream.clone(), masked.as_ref(), place, pass);
+            Some(Aside::Heads(heads))
+        }
+        Some(Aside::Heads(heads)) => {
+            let attended = layer.join(heads, place, pass);
+            state.stream = rest.add_attended(state.stream, attended);
+            Some(Aside::Hidden(rest.expand(state.stream.clone())))
+        }
+        Some(Aside::Hidden(hidden)) => Some(Aside::Out(rest.contract(hidden, place, pass))),
+        Some(Aside::Out(out)) => {
+            state.stream = rest.add_fed_forward(state.stream, out, place, pass);
+            None
+        }
+    };
+    state
+}
+
+/// The `step`-th step of layers that follow one another.
+pub(crate) fn step_of_stack(layers: &[impl Layer], step: usize, state: State, pass: &mut Pass) -> State {
+    let layer = step / STEPS;
+    layer_step(&layers[layer], Place::layer(Scope::Whole, layer), state, pass)
 }
 
 /// Attention and feed-forward, each added to its input and normalised.
@@ -139,22 +171,24 @@ impl EncoderLayer {
         let layers = (0..config.layers).map(|layer| Self::new(&init.child(&layer.to_string()), config));
         layers.collect()
     }
+}
 
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<3>,
-        masked: Option<&Tensor<4, Bool>>,
-        place: Place,
-        pass: &mut Pass,
-    ) -> Tensor<3> {
-        let attended = self.self_attn.forward(x.clone(), masked, place, pass);
-        let rest = AfterAttention {
+impl Layer for EncoderLayer {
+    fn attend(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, place: Place, pass: &mut Pass) -> Tensor<4> {
+        self.self_attn.heads(x, masked, place, pass)
+    }
+
+    fn join(&self, heads: Tensor<4>, place: Place, pass: &mut Pass) -> Tensor<3> {
+        self.self_attn.out(heads, place, pass)
+    }
+
+    fn rest(&self) -> AfterAttention<'_> {
+        AfterAttention {
             norm1: &self.norm1,
             expand: &self.linear1,
             activation: Activation::Relu,
             contract: &self.linear2,
             norm2: &self.norm2,
-        };
-        rest.forward(x, attended, place, pass)
+        }
     }
 }

@@ -46,16 +46,29 @@ pub(crate) struct AfterAttention<'a> {
 }
 
 impl AfterAttention<'_> {
-    /// The block's input and its attention's output, `[row, position, width]` each, to the block's output.
-    pub(crate) fn forward(&self, x: Tensor<3>, attended: Tensor<3>, place: Place, pass: &mut Pass) -> Tensor<3> {
-        let x = self.norm1.forward(x + attended);
-        let expanded = self.expand.forward(x.clone());
-        let hidden = match self.activation {
+    /// The layer's input and its attention's output to what the feed-forward part is added to.
+    pub(crate) fn add_attended(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
+        self.norm1.forward(x + attended)
+    }
+
+    /// The hidden activation before anybody looks at it.
+    pub(crate) fn expand(&self, x: Tensor<3>) -> Tensor<3> {
+        let expanded = self.expand.forward(x);
+        match self.activation {
             Activation::Relu => relu(expanded),
             Activation::Gelu => gelu(expanded),
-        };
+        }
+    }
+
+    /// From there to the feed-forward part's output before anybody looks at it.
+    pub(crate) fn contract(&self, hidden: Tensor<3>, place: Place, pass: &mut Pass) -> Tensor<3> {
         let hidden = pass.site_with_dropout(place.site("ff.hidden"), hidden);
-        let out = pass.site_with_dropout(place.site("ff.out"), self.contract.forward(hidden));
+        self.contract.forward(hidden)
+    }
+
+    /// From there to the layer's output.
+    pub(crate) fn add_fed_forward(&self, x: Tensor<3>, out: Tensor<3>, place: Place, pass: &mut Pass) -> Tensor<3> {
+        let out = pass.site_with_dropout(place.site("ff.out"), out);
         pass.site(place.site("resid"), self.norm2.forward(x + out))
     }
 }

@@ -8,8 +8,8 @@ mod norm;
 mod pool;
 mod positions;
 
-pub(crate) use attention::{Attention, attend, attention_sites, padding};
-pub(crate) use encoder::{Encoder, EncoderConfig, EncoderLayer, encode};
+pub(crate) use attention::{Attention, attend, attention_sites, by_head, join, padding};
+pub(crate) use encoder::{Encoder, EncoderConfig, EncoderLayer, Layer, STEPS, layer_step, step_of_stack};
 pub(crate) use feed_forward::{Activation, AfterAttention, FeedForward};
 pub(crate) use linear::Linear;
 pub(crate) use norm::LayerNorm;

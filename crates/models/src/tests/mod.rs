@@ -1,6 +1,7 @@
 //! Table tests: every registered model goes through each of them.
 
 mod pytorch;
+mod resumed;
 mod sizes_and_files;
 
 use std::{collections::BTreeSet, path::PathBuf};
@@ -236,7 +237,7 @@ fn taps_that_miss_are_errors() {
     );
     check(
         Tap::new().record("pool[2]"),
-        "tap `pool[2]`: expected `SITE` or `SITE[head=N]`",
+        "tap `pool[2]`: expected `SITE`, or `SITE[AXIS=N]` or `SITE[AXIS=FROM..TO]` with axes head, position, neuron",
     );
     check(
         Tap::new().edit("pool", |x| x.narrow(0, 0, 1)),

@@ -10,13 +10,15 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, first_sites, last_sites, last_steps, tokens::embed};
+use super::{Layout, first_sites, last_sites, read_out, tokens::embed};
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, ModelError, Site, SiteName, State,
     init::Init,
     input::Pass,
-    layers::{Activation, AfterAttention, EncoderConfig, LayerNorm, Linear, attend, mean_over_positions},
-    site::{Place, Scope},
+    layers::{
+        self, Activation, AfterAttention, EncoderConfig, LayerNorm, Linear, STEPS, attend, by_head, join, step_of_stack,
+    },
+    site::Place,
 };
 
 /// Sizes of a [`Disentangled`]; the defaults are the notebook's.
@@ -172,19 +174,25 @@ impl Classifier for Disentangled {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let x = pass.site(SiteName::new("input"), input.x.clone());
-        let projections = self
-            .input_proj
-            .iter()
-            .chain(&self.group_proj)
-            .map(|projection| &projection.linear);
-        let embedded = embed(&x, &self.config.layout, projections, self.group_embedding.as_ref());
-        let mut hidden = pass.site(SiteName::new("embed"), embedded);
-        for (index, layer) in self.transformer_layers.iter().enumerate() {
-            hidden = layer.forward(hidden, None, Place::layer(Scope::Whole, index), pass);
+    fn steps(&self) -> usize {
+        2 + STEPS * self.transformer_layers.len()
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => {
+                let x = pass.site(SiteName::new("input"), state.stream);
+                let projections = self.input_proj.iter().chain(&self.group_proj);
+                let projections = projections.map(|projection| &projection.linear);
+                let embedded = embed(&x, &self.config.layout, projections, self.group_embedding.as_ref());
+                state.stream = pass.site(SiteName::new("embed"), embedded);
+                // A mask is of positions; these are groups.
+                state.key_mask = None;
+                state
+            }
+            step if step < self.steps() - 1 => step_of_stack(&self.transformer_layers, step - 1, state, pass),
+            _ => read_out(state, &self.output_proj, pass),
         }
-        last_steps(mean_over_positions(hidden, None), &self.output_proj, pass)
     }
 
     /// `orthogonality · Σ ‖G - I‖² / k²` over all projections; G is the smaller Gram matrix, k its side.
@@ -267,21 +275,28 @@ impl Layer {
         ]
         .into_iter()
     }
+}
 
-    fn forward(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, place: Place, pass: &mut Pass) -> Tensor<3> {
+impl layers::Layer for Layer {
+    fn attend(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, place: Place, pass: &mut Pass) -> Tensor<4> {
         let attention = &self.self_attn;
         let projected = [&attention.q_proj, &attention.k_proj, &attention.v_proj]
-            .map(|projection| projection.linear.forward(x.clone()));
-        let joined = attend(projected, attention.heads, masked, place, pass);
-        let attended = pass.site_with_dropout(place.site("attn.out"), attention.out_proj.linear.forward(joined));
-        let rest = AfterAttention {
+            .map(|projection| by_head(projection.linear.forward(x.clone()), attention.heads));
+        attend(projected, masked, place, pass)
+    }
+
+    fn join(&self, heads: Tensor<4>, place: Place, pass: &mut Pass) -> Tensor<3> {
+        join(&self.self_attn.out_proj.linear, heads, place, pass)
+    }
+
+    fn rest(&self) -> AfterAttention<'_> {
+        AfterAttention {
             norm1: &self.norm1,
             expand: &self.ff.expand.linear,
             activation: Activation::Gelu,
             contract: &self.ff.contract.linear,
             norm2: &self.norm2,
-        };
-        rest.forward(x, attended, place, pass)
+        }
     }
 }
 

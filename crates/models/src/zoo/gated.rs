@@ -2,19 +2,18 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, activation::sigmoid},
+    tensor::{Device, activation::sigmoid},
 };
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{first_sites, last_sites, last_steps};
+use super::{first_sites, last_sites, read_out};
 use crate::{
-    Classifier, Input, ModelError, Site,
+    Classifier, ModelError, Site, State,
     init::Init,
     input::Pass,
     layers::{
-        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, mean_over_positions, padding,
-        position_embedding,
+        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, STEPS, layer_step, position_embedding,
     },
     site::{Place, Scope},
 };
@@ -128,18 +127,32 @@ impl Classifier for Gated {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let embedded = super::embed(input, &self.input_proj, self.pos_embedding.as_ref(), pass);
-        let key_mask = input.key_mask.as_ref();
-        let masked = padding(key_mask);
+    fn steps(&self) -> usize {
+        2 + 2 * STEPS
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
         let place = |scope| Place::layer(scope, 0);
-        let content = self
-            .content_transformer
-            .forward(embedded.clone(), masked.as_ref(), place(CONTENT), pass);
-        let gate = self
-            .gate_transformer
-            .forward(embedded, masked.as_ref(), place(GATE), pass);
-        let gate = pass.site(GATE.site("value"), sigmoid(self.gate_proj.forward(gate)));
-        last_steps(mean_over_positions(content * gate, key_mask), &self.output, pass)
+        match index {
+            0 => {
+                state = super::embed(state, &self.input_proj, self.pos_embedding.as_ref(), pass);
+                state.kept.push(state.stream.clone());
+                state
+            }
+            step if step <= STEPS => {
+                state = layer_step(&self.content_transformer, place(CONTENT), state, pass);
+                if step == STEPS {
+                    // The gate starts from the embedding again; the content is kept.
+                    std::mem::swap(&mut state.stream, &mut state.kept[0]);
+                }
+                state
+            }
+            step if step <= 2 * STEPS => layer_step(&self.gate_transformer, place(GATE), state, pass),
+            _ => {
+                let gate = sigmoid(self.gate_proj.forward(state.stream));
+                state.stream = state.kept[0].clone() * pass.site(GATE.site("value"), gate);
+                read_out(state, &self.output, pass)
+            }
+        }
     }
 }

@@ -5,21 +5,22 @@
 
 use burn::{
     module::{Module, Param},
-    tensor::{Bool, Device, Tensor},
+    tensor::{Device, Tensor},
 };
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    last_sites, last_steps,
+    last_sites, read_out,
     tokens::{check_columns, select},
 };
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, ModelError, Site, SiteName, State,
     init::Init,
     input::Pass,
-    layers::{Attention, Encoder, EncoderConfig, Linear, attention_sites, mean_over_positions, padding},
+    layers::{Attention, Encoder, EncoderConfig, Linear, STEPS, attention_sites, padding},
     site::{Place, Scope},
+    state::Aside,
 };
 
 /// What the two attentions see.
@@ -181,16 +182,52 @@ struct Branch<'a> {
 }
 
 impl Branch<'_> {
-    /// As in the notebook, these attentions have no dropout.
-    fn attend(&self, embedded: Tensor<3>, masked: Option<&Tensor<4, Bool>>, pass: &mut Pass) -> Tensor<3> {
+    /// Half of the attention: first from the features up to what the heads read, then to its output, which is returned. As in the
+    /// notebook, these attentions have no dropout.
+    fn step(&self, state: &mut State, positions: &Param<Tensor<3>>, pass: &mut Pass) -> Option<Tensor<3>> {
         let dropout = pass.dropout.take();
         let place = Place {
             scope: self.scope,
             layer: None,
         };
-        let attended = self.attention.forward(embedded, masked, place, pass);
+        let attended = match state.aside.take() {
+            Some(Aside::Heads(heads)) => Some(self.attention.out(heads, place, pass)),
+            _ => {
+                let embedded = match self.embedding {
+                    None => state.stream.clone(),
+                    Some(embedding) => {
+                        let own = embedding.forward(select(&state.stream, self.columns)) + positions.val();
+                        pass.site(self.scope.site("embed"), own)
+                    }
+                };
+                let masked = padding(state.key_mask.as_ref());
+                let heads = self.attention.heads(embedded, masked.as_ref(), place, pass);
+                state.aside = Some(Aside::Heads(heads));
+                None
+            }
+        };
         pass.dropout = dropout;
         attended
+    }
+}
+
+impl Healthcare {
+    fn clinical(&self) -> Branch<'_> {
+        Branch {
+            scope: CLINICAL,
+            embedding: self.clinical_embedding.as_ref(),
+            columns: &self.config.clinical,
+            attention: &self.clinical_attention,
+        }
+    }
+
+    fn admin(&self) -> Branch<'_> {
+        Branch {
+            scope: ADMIN,
+            embedding: self.admin_embedding.as_ref(),
+            columns: &self.config.admin,
+            attention: &self.admin_attention,
+        }
     }
 }
 
@@ -222,39 +259,32 @@ impl Classifier for Healthcare {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let (x, shared) = match &self.feature_embedding {
-            None => (pass.site(SiteName::new("input"), input.x.clone()), None),
-            Some(embedding) => {
-                let shared = super::embed(input, embedding, Some(&self.pos_embedding), pass);
-                (input.x.clone(), Some(shared))
-            }
-        };
-        let key_mask = input.key_mask.as_ref();
-        let clinical = Branch {
-            scope: CLINICAL,
-            embedding: self.clinical_embedding.as_ref(),
-            columns: &self.config.clinical,
-            attention: &self.clinical_attention,
-        };
-        let admin = Branch {
-            scope: ADMIN,
-            embedding: self.admin_embedding.as_ref(),
-            columns: &self.config.admin,
-            attention: &self.admin_attention,
-        };
-        let masked = padding(key_mask);
-        let [clinical, admin] = [clinical, admin].map(|branch| {
-            let embedded = match (&shared, branch.embedding) {
-                (None, Some(embedding)) => {
-                    let own = embedding.forward(select(&x, branch.columns)) + self.pos_embedding.val();
-                    pass.site(branch.scope.site("embed"), own)
+    fn steps(&self) -> usize {
+        6 + STEPS * self.config.layers
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => {
+                match &self.feature_embedding {
+                    Some(embedding) => state = super::embed(state, embedding, Some(&self.pos_embedding), pass),
+                    None => state.stream = pass.site(SiteName::new("input"), state.stream),
                 }
-                (shared, _) => shared.clone().unwrap_or_else(|| x.clone()),
-            };
-            branch.attend(embedded, masked.as_ref(), pass)
-        });
-        let hidden = self.transformer.forward(clinical + admin, key_mask, pass);
-        last_steps(mean_over_positions(hidden, key_mask), &self.output, pass)
+                state
+            }
+            1 | 2 => {
+                let attended = self.clinical().step(&mut state, &self.pos_embedding, pass);
+                state.kept.extend(attended);
+                state
+            }
+            3 | 4 => {
+                if let Some(admin) = self.admin().step(&mut state, &self.pos_embedding, pass) {
+                    state.stream = state.kept.remove(0) + admin;
+                }
+                state
+            }
+            step if step < self.steps() - 1 => self.transformer.step(step - 5, state, pass),
+            _ => read_out(state, &self.output, pass),
+        }
     }
 }

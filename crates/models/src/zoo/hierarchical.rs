@@ -10,14 +10,13 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{first_sites, last_sites, last_steps};
+use super::{first_sites, last_sites, read_out};
 use crate::{
-    Classifier, Input, ModelError, Site,
+    Classifier, ModelError, Site, State,
     init::Init,
     input::{Fold, Pass},
     layers::{
-        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, mean_over_positions, padding,
-        position_embedding,
+        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, STEPS, layer_step, position_embedding,
     },
     site::{Place, Scope},
 };
@@ -118,29 +117,45 @@ impl Hierarchical {
         &self.config
     }
 
-    /// The local layer inside windows; `[row, position, width]` to the same.
-    fn local(&self, x: Tensor<3>, key_mask: Option<&Tensor<2, Bool>>, pass: &mut Pass) -> Tensor<3> {
+    /// `[row, position, width]` as padded windows, `[row * windows, position, width]`.
+    fn cut(&self, x: Tensor<3>) -> Tensor<3> {
         let fold = self.config.fold();
         let [rows, positions, width] = x.dims();
-        let device = x.device().without_autodiff();
-        let padded = fold.windows * fold.width;
-        let (mut x, mut mask) = (x, key_mask.cloned());
-        if padded > positions {
-            let missing = padded - positions;
-            x = Tensor::cat(vec![x, Tensor::zeros([rows, missing, width], &device)], 1);
-            let data = mask.unwrap_or_else(|| Tensor::<2>::ones([rows, positions], &device).greater_elem(0.5));
+        let missing = fold.windows * fold.width - positions;
+        let padded = match missing {
+            0 => x,
+            _ => {
+                let device = x.device().without_autodiff();
+                Tensor::cat(vec![x, Tensor::zeros([rows, missing, width], &device)], 1)
+            }
+        };
+        padded.reshape([rows * fold.windows, fold.width, width])
+    }
+
+    /// True where a position of a window holds data, `[row * windows, position]`; nothing where all do.
+    fn mask(&self, state: &State) -> Option<Tensor<2, Bool>> {
+        let fold = self.config.fold();
+        let (rows, padded) = (state.rows(), fold.windows * fold.width);
+        let device = state.stream.device().without_autodiff();
+        let missing = padded - fold.length;
+        let mut mask = state.key_mask.clone();
+        if missing > 0 {
+            let data = mask.unwrap_or_else(|| Tensor::<2>::ones([rows, fold.length], &device).greater_elem(0.5));
             let padding = Tensor::<2>::zeros([rows, missing], &device).greater_elem(0.5);
             mask = Some(Tensor::cat(vec![data, padding], 1));
         }
-        let windows = x.reshape([rows * fold.windows, fold.width, width]);
-        let mask = mask.map(|mask| mask.reshape([rows * fold.windows, fold.width]));
-        let masked = padding(mask.as_ref());
-        pass.fold = Some(fold);
-        let out = self
-            .local_transformer
-            .forward(windows, masked.as_ref(), Place::layer(LOCAL, 0), pass);
+        mask.map(|mask| mask.reshape([rows * fold.windows, fold.width]))
+    }
+
+    /// A step of the local layer, inside windows.
+    fn local(&self, mut state: State, pass: &mut Pass) -> State {
+        let of_windows = self.mask(&state);
+        let of_rows = std::mem::replace(&mut state.key_mask, of_windows);
+        pass.fold = Some(self.config.fold());
+        state = layer_step(&self.local_transformer, Place::layer(LOCAL, 0), state, pass);
         pass.fold = None;
-        out.reshape([rows, padded, width]).narrow(1, 0, positions)
+        state.key_mask = of_rows;
+        state
     }
 }
 
@@ -163,14 +178,27 @@ impl Classifier for Hierarchical {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let embedded = super::embed(input, &self.input_proj, self.pos_embedding.as_ref(), pass);
-        let key_mask = input.key_mask.as_ref();
-        let local = self.local(embedded, key_mask, pass);
-        let masked = padding(key_mask);
-        let hidden = self
-            .global_transformer
-            .forward(local, masked.as_ref(), Place::layer(GLOBAL, 0), pass);
-        last_steps(mean_over_positions(hidden, key_mask), &self.output, pass)
+    fn steps(&self) -> usize {
+        2 + 2 * STEPS
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => super::embed(state, &self.input_proj, self.pos_embedding.as_ref(), pass),
+            step if step <= STEPS => {
+                if step == 1 {
+                    state.stream = self.cut(state.stream);
+                }
+                state = self.local(state, pass);
+                if step == STEPS {
+                    let fold = self.config.fold();
+                    let joined = [state.rows(), fold.windows * fold.width, self.config.hidden];
+                    state.stream = state.stream.reshape(joined).narrow(1, 0, fold.length);
+                }
+                state
+            }
+            step if step <= 2 * STEPS => layer_step(&self.global_transformer, Place::layer(GLOBAL, 0), state, pass),
+            _ => read_out(state, &self.output, pass),
+        }
     }
 }

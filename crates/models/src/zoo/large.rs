@@ -4,19 +4,19 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Bool, Device, Tensor},
 };
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{first_sites, last_sites, last_steps};
+use super::{first_sites, last_sites, read_out};
 use crate::{
-    Classifier, Input, ModelError, Site,
+    Classifier, ModelError, Site, State,
     init::Init,
     input::Pass,
     layers::{
-        Activation, AfterAttention, Attention, EncoderConfig, FeedForward, LayerNorm, Linear, PositionEmbedding,
-        Positions, mean_over_positions, padding, position_embedding,
+        Activation, AfterAttention, Attention, EncoderConfig, FeedForward, Layer, LayerNorm, Linear, PositionEmbedding,
+        Positions, STEPS, layer_step, position_embedding,
     },
     site::{Place, Scope},
 };
@@ -152,23 +152,50 @@ impl Classifier for Large {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let mut hidden = super::embed(input, &self.input_proj, self.pos_embedding.as_ref(), pass);
-        let masked = padding(input.key_mask.as_ref());
-        let layers = self.attention_layers.iter().zip(&self.ff_layers);
-        for (index, (attention, ff)) in layers.enumerate() {
-            let place = Place::layer(Scope::Whole, index);
-            let attended = attention.forward(hidden.clone(), masked.as_ref(), place, pass);
-            let rest = AfterAttention {
-                norm1: &self.layer_norms[2 * index],
-                expand: &ff.expand,
-                activation: Activation::Gelu,
-                contract: &ff.contract,
-                norm2: &self.layer_norms[2 * index + 1],
-            };
-            hidden = rest.forward(hidden, attended, place, pass);
+    fn steps(&self) -> usize {
+        2 + STEPS * self.config.layers
+    }
+
+    fn step(&self, index: usize, state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => super::embed(state, &self.input_proj, self.pos_embedding.as_ref(), pass),
+            step if step < self.steps() - 1 => {
+                let layer = (step - 1) / STEPS;
+                let parts = Parts {
+                    attention: &self.attention_layers[layer],
+                    ff: &self.ff_layers[layer],
+                    norms: [&self.layer_norms[2 * layer], &self.layer_norms[2 * layer + 1]],
+                };
+                layer_step(&parts, Place::layer(Scope::Whole, layer), state, pass)
+            }
+            _ => read_out(state, &self.output, pass),
         }
-        let pooled = mean_over_positions(hidden, input.key_mask.as_ref());
-        last_steps(pooled, &self.output, pass)
+    }
+}
+
+/// One layer, whose parts the model keeps in lists of their own.
+struct Parts<'a> {
+    attention: &'a Attention,
+    ff: &'a FeedForward,
+    norms: [&'a LayerNorm; 2],
+}
+
+impl Layer for Parts<'_> {
+    fn attend(&self, x: Tensor<3>, masked: Option<&Tensor<4, Bool>>, place: Place, pass: &mut Pass) -> Tensor<4> {
+        self.attention.heads(x, masked, place, pass)
+    }
+
+    fn join(&self, heads: Tensor<4>, place: Place, pass: &mut Pass) -> Tensor<3> {
+        self.attention.out(heads, place, pass)
+    }
+
+    fn rest(&self) -> AfterAttention<'_> {
+        AfterAttention {
+            norm1: self.norms[0],
+            expand: &self.ff.expand,
+            activation: Activation::Gelu,
+            contract: &self.ff.contract,
+            norm2: self.norms[1],
+        }
     }
 }

@@ -1,13 +1,10 @@
 //! Logistic regression on all features of a window, as a model: what the field's published tests train.
 
-use burn::{
-    module::Module,
-    tensor::{Device, Tensor},
-};
+use burn::{module::Module, tensor::Device};
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use crate::{Classifier, Input, ModelError, Site, SiteName, init::Init, input::Pass, layers::Linear};
+use crate::{Classifier, ModelError, Site, SiteName, State, init::Init, input::Pass, layers::Linear};
 
 /// Sizes of a [`LinearModel`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,16 +68,21 @@ impl Classifier for LinearModel {
         0.0
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let x = pass.site(SiteName::new("input"), input.x.clone());
+    fn steps(&self) -> usize {
+        1
+    }
+
+    fn step(&self, _: usize, state: State, pass: &mut Pass) -> State {
+        let x = pass.site(SiteName::new("input"), state.stream.clone());
         let [rows, positions, features] = x.dims();
-        let x = match &input.key_mask {
+        let x = match &state.key_mask {
             None => x,
             // Padding counts as the mean of every feature.
             Some(mask) => x * mask.clone().float().reshape([rows, positions, 1]),
         };
         let flat = x.reshape([rows, positions * features]);
         let logit = self.linear.forward(flat).reshape([rows]);
-        pass.site(SiteName::new("logit"), logit)
+        let logit = pass.site(SiteName::new("logit"), logit);
+        state.with_logits(logit)
     }
 }

@@ -24,7 +24,11 @@ pub use tokens::Layout;
 
 use burn::{module::Param, tensor::Tensor};
 
-use crate::{Input, Site, SiteName, input::Pass, layers::Linear};
+use crate::{
+    Site, SiteName, State,
+    input::Pass,
+    layers::{Linear, mean_over_positions},
+};
 
 /// Sizes that the notebook's architecture variants (part 10) share.
 mod defaults {
@@ -45,13 +49,14 @@ mod defaults {
 }
 
 /// With what sequence models begin: projected features plus positions, `[row, position, width]`.
-fn embed(input: &Input, projection: &Linear, positions: Option<&Param<Tensor<3>>>, pass: &mut Pass) -> Tensor<3> {
-    let x = pass.site(SiteName::new("input"), input.x.clone());
+fn embed(mut state: State, projection: &Linear, positions: Option<&Param<Tensor<3>>>, pass: &mut Pass) -> State {
+    let x = pass.site(SiteName::new("input"), state.stream);
     let embedded = match positions {
         None => projection.forward(x),
         Some(positions) => projection.forward(x) + positions.val(),
     };
-    pass.site(SiteName::new("embed"), embedded)
+    state.stream = pass.site(SiteName::new("embed"), embedded);
+    state
 }
 
 /// The sites with which every transformer begins: `positions` of `features`, embedded as `tokens` of `width`.
@@ -70,10 +75,11 @@ fn last_sites(width: usize) -> [Site; 2] {
     ]
 }
 
-/// From the pooled representation `[row, width]` to one logit a row.
-fn last_steps(pooled: Tensor<2>, output: &Linear, pass: &mut Pass) -> Tensor<1> {
+/// From `[row, position, width]` over the mean of positions to one logit a row.
+fn read_out(state: State, output: &Linear, pass: &mut Pass) -> State {
+    let pooled = mean_over_positions(state.stream.clone(), state.key_mask.as_ref());
     let pooled = pass.site(SiteName::new("pool"), pooled);
-    let rows = pooled.dims()[0];
-    let logit = output.forward(pooled).reshape([rows]);
-    pass.site(SiteName::new("logit"), logit)
+    let logit = output.forward(pooled).reshape([state.rows()]);
+    let logit = pass.site(SiteName::new("logit"), logit);
+    state.with_logits(logit)
 }

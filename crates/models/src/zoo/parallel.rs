@@ -7,14 +7,13 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{first_sites, last_sites, last_steps};
+use super::{first_sites, last_sites, read_out};
 use crate::{
-    Classifier, Input, ModelError, Site,
+    Classifier, ModelError, Site, State,
     init::Init,
     input::Pass,
     layers::{
-        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, mean_over_positions, padding,
-        position_embedding,
+        EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, STEPS, layer_step, position_embedding,
     },
     site::{Place, Scope},
 };
@@ -138,15 +137,32 @@ impl Classifier for Parallel {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let embedded = super::embed(input, &self.input_proj, self.pos_embedding.as_ref(), pass);
-        let masked = padding(input.key_mask.as_ref());
-        let branches = self.parallel_branches.iter().enumerate().map(|(index, branch)| {
-            let place = Place::layer(Scope::Branch(index), 0);
-            branch.forward(embedded.clone(), masked.as_ref(), place, pass)
-        });
-        let joined = Tensor::cat(branches.collect(), 2);
-        let pooled = mean_over_positions(joined, input.key_mask.as_ref());
-        last_steps(pooled, &self.output, pass)
+    fn steps(&self) -> usize {
+        2 + STEPS * self.parallel_branches.len()
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
+        match index {
+            // All branches start from what is kept first; their outputs are kept behind it.
+            0 => {
+                state = super::embed(state, &self.input_proj, self.pos_embedding.as_ref(), pass);
+                state.kept.push(state.stream.clone());
+                state
+            }
+            step if step < self.steps() - 1 => {
+                let branch = (step - 1) / STEPS;
+                let place = Place::layer(Scope::Branch(branch), 0);
+                state = layer_step(&self.parallel_branches[branch], place, state, pass);
+                if state.aside.is_none() {
+                    let start = state.kept[0].clone();
+                    state.kept.push(std::mem::replace(&mut state.stream, start));
+                }
+                state
+            }
+            _ => {
+                state.stream = Tensor::cat(state.kept.split_off(1), 2);
+                read_out(state, &self.output, pass)
+            }
+        }
     }
 }

@@ -7,12 +7,12 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{first_sites, last_sites, last_steps};
+use super::{first_sites, last_sites, read_out};
 use crate::{
-    Classifier, Input, ModelError, Site,
+    Classifier, ModelError, Site, State,
     init::Init,
     input::Pass,
-    layers::{Encoder, EncoderConfig, Linear, mean_over_positions},
+    layers::{Encoder, EncoderConfig, Linear, STEPS},
 };
 
 /// Sizes of a [`Sequence`]; the defaults are the notebook's.
@@ -131,10 +131,15 @@ impl Classifier for Sequence {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let embedded = super::embed(input, &self.feature_embedding, Some(&self.pos_embedding), pass);
-        let hidden = self.transformer.forward(embedded, input.key_mask.as_ref(), pass);
-        let pooled = mean_over_positions(hidden, input.key_mask.as_ref());
-        last_steps(pooled, &self.output, pass)
+    fn steps(&self) -> usize {
+        2 + STEPS * self.config.layers
+    }
+
+    fn step(&self, index: usize, state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => super::embed(state, &self.feature_embedding, Some(&self.pos_embedding), pass),
+            step if step < self.steps() - 1 => self.transformer.step(step - 1, state, pass),
+            _ => read_out(state, &self.output, pass),
+        }
     }
 }

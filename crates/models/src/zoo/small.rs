@@ -7,12 +7,12 @@ use burn::{
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, first_sites, last_sites, last_steps, tokens::embed};
+use super::{Layout, first_sites, last_sites, read_out, tokens::embed};
 use crate::{
-    Classifier, Input, ModelError, Site, SiteName,
+    Classifier, ModelError, Site, SiteName, State,
     init::Init,
     input::Pass,
-    layers::{EncoderConfig, EncoderLayer, Linear, encode, mean_over_positions},
+    layers::{EncoderConfig, EncoderLayer, Linear, STEPS, step_of_stack},
 };
 
 /// Sizes of a [`Small`]; the defaults are the notebook's.
@@ -144,12 +144,23 @@ impl Classifier for Small {
         self.config.dropout
     }
 
-    fn pass(&self, input: &Input, pass: &mut Pass) -> Tensor<1> {
-        let x = pass.site(SiteName::new("input"), input.x.clone());
-        let projections = self.input_proj.iter().chain(&self.group_proj);
-        let embedded = embed(&x, &self.config.layout, projections, self.group_embedding.as_ref());
-        let embedded = pass.site(SiteName::new("embed"), embedded);
-        let hidden = encode(&self.transformer_layers, embedded, None, pass);
-        last_steps(mean_over_positions(hidden, None), &self.output_proj, pass)
+    fn steps(&self) -> usize {
+        2 + STEPS * self.transformer_layers.len()
+    }
+
+    fn step(&self, index: usize, mut state: State, pass: &mut Pass) -> State {
+        match index {
+            0 => {
+                let x = pass.site(SiteName::new("input"), state.stream);
+                let projections = self.input_proj.iter().chain(&self.group_proj);
+                let embedded = embed(&x, &self.config.layout, projections, self.group_embedding.as_ref());
+                state.stream = pass.site(SiteName::new("embed"), embedded);
+                // A mask is of positions; these are groups.
+                state.key_mask = None;
+                state
+            }
+            step if step < self.steps() - 1 => step_of_stack(&self.transformer_layers, step - 1, state, pass),
+            _ => read_out(state, &self.output_proj, pass),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! `bench`: our work beside a peer's in Python, in one go.
 
+mod causal;
+
 use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant};
 
 use burn::tensor::Device;
@@ -27,11 +29,13 @@ struct Workload {
     peer: Option<(&'static str, &'static [&'static str])>,
 }
 
-const TRAINING: &str = include_str!("../../../benches/peer/training.py");
-const CAPACITY: &str = include_str!("../../../benches/peer/capacity.py");
-const MATRICES: &str = include_str!("../../../benches/peer/matrices.py");
+const TRAINING: &str = include_str!("../../../../benches/peer/training.py");
+const CAPACITY: &str = include_str!("../../../../benches/peer/capacity.py");
+const MATRICES: &str = include_str!("../../../../benches/peer/matrices.py");
 
-const WORKLOADS: [Workload; 6] = [
+const CAUSAL: &str = include_str!("../../../../benches/peer/causal.py");
+
+const WORKLOADS: [Workload; 8] = [
     Workload {
         name: "finance",
         ours: finance,
@@ -75,6 +79,16 @@ const WORKLOADS: [Workload; 6] = [
         name: "capture",
         ours: capture,
         peer: None,
+    },
+    Workload {
+        name: "effect-map",
+        ours: causal::effect_map,
+        peer: Some((CAUSAL, &["--what", "effect-map"])),
+    },
+    Workload {
+        name: "neurons",
+        ours: causal::neurons,
+        peer: Some((CAUSAL, &["--what", "neurons"])),
     },
 ];
 
