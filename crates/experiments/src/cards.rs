@@ -17,8 +17,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ModelSettings {
-    /// Family; see `list`.
-    pub model: Family,
+    /// Family; see `list`. If absent, `small` for single rows and `sequence` for windows.
+    pub model: Option<Family>,
     /// `flat` (one token) or `per-group` (one token a feature group), for `small` and `disentangled`.
     pub layout: LayoutChoice,
     /// Width of the residual stream.
@@ -47,7 +47,7 @@ pub enum LayoutChoice {
 impl Default for ModelSettings {
     fn default() -> Self {
         Self {
-            model: Family::Small,
+            model: None,
             layout: LayoutChoice::PerGroup,
             hidden: None,
             heads: None,
@@ -59,11 +59,16 @@ impl Default for ModelSettings {
 }
 
 impl ModelSettings {
+    /// The family for windows of `lookback` rows.
+    pub(crate) fn family(&self, lookback: usize) -> Family {
+        let usual = if lookback == 1 { Family::Small } else { Family::Sequence };
+        self.model.unwrap_or(usual)
+    }
+
     /// The model's configuration for rows of a dataset.
     pub(crate) fn config(&self, dataset: &disentangle_data::Dataset) -> Result<ModelConfig, ExperimentError> {
-        let start = self
-            .model
-            .config(dataset.features.len(), dataset.lookback, &dataset.groups);
+        let family = self.family(dataset.lookback);
+        let start = family.config(dataset.features.len(), dataset.lookback, &dataset.groups);
         let mut settings: Vec<(&'static str, serde_json::Value)> = Vec::new();
         let sizes = [
             ("hidden", self.hidden),
@@ -73,7 +78,7 @@ impl ModelSettings {
         ];
         settings.extend(sizes.into_iter().filter_map(|(key, size)| Some((key, size?.into()))));
         settings.extend(self.dropout.map(|rate| ("dropout", rate.into())));
-        let tokens = [Family::Small, Family::Disentangled].contains(&self.model);
+        let tokens = [Family::Small, Family::Disentangled].contains(&family);
         if tokens && self.layout == LayoutChoice::PerGroup {
             let groups = dataset.groups.iter().map(|group| group.columns.clone()).collect();
             let layout = serde_json::to_value(Layout::PerGroup { groups });

@@ -1,6 +1,6 @@
 //! One error for pipelines: bad input, or something else.
 
-use disentangle_analysis::{matrix::MatrixError, probing::ProbingError};
+use disentangle_analysis::{causal::CausalError, matrix::MatrixError, probing::ProbingError};
 use disentangle_data::DataError;
 use disentangle_models::ModelError;
 use disentangle_report::ReportError;
@@ -18,6 +18,9 @@ pub enum ExperimentError {
     /// From a matrix of activations that cannot be measured.
     #[error(transparent)]
     Matrix(#[from] MatrixError),
+    /// From a causal question that the groups or rows cannot answer.
+    #[error(transparent)]
+    Causal(#[from] CausalError),
     /// From capturing activations.
     #[error(transparent)]
     Probing(#[from] ProbingError),

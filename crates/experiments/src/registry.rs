@@ -5,8 +5,8 @@ use std::path::Path;
 use disentangle_report::read_json;
 
 use crate::{
-    Experiment, ExperimentError, Finished, Options, Render, capacity::Capacity, disentangle::Disentangle, execute,
-    finance::Finance, synthetic::Synthetic, toy::ToySuperposition,
+    Experiment, ExperimentError, Finished, Options, Render, capacity::Capacity, causal::Causal,
+    disentangle::Disentangle, execute, finance::Finance, synthetic::Synthetic, toy::ToySuperposition,
 };
 
 /// An experiment without its types.
@@ -29,6 +29,7 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Synthetic>(),
         entry::<Capacity>(),
         entry::<Disentangle>(),
+        entry::<Causal>(),
         entry::<ToySuperposition>(),
     ]
 }

@@ -178,7 +178,7 @@ impl Experiment for Capacity {
             experiment: Self::NAME.into(),
             seed: context.seed,
             dataset: name.unwrap_or_default(),
-            model: config.model.model.name().into(),
+            model: config.model.family(1).name().into(),
             features: config.grid_features.clone(),
             hidden: config.grid_hidden.clone(),
             repeats: config.repeats,

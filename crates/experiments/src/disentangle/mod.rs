@@ -189,9 +189,9 @@ impl DisentangleSettings {
     ) -> Result<disentangle_models::ModelConfig, ExperimentError> {
         let settings = ModelSettings {
             model: if arm == STANDARD {
-                Family::Small
+                Some(Family::Small)
             } else {
-                Family::Disentangled
+                Some(Family::Disentangled)
             },
             layout: self.layout,
             hidden: Some(self.hidden),

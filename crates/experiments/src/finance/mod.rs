@@ -296,7 +296,7 @@ fn importance_by_part(
 
 /// A donor for each row. Rows of one symbol are permuted freely; with several symbols whole days are, because the symbols of
 /// a day move together, and a row takes its own symbol's row of the donor day where there is one.
-fn permute_days(dataset: &Dataset, rows: &[usize], seed: Seed) -> Vec<usize> {
+pub(crate) fn permute_days(dataset: &Dataset, rows: &[usize], seed: Seed) -> Vec<usize> {
     let mut days: Vec<Vec<usize>> = Vec::new();
     for (position, &row) in rows.iter().enumerate() {
         let same = position > 0 && dataset.windows[rows[position - 1]].time == dataset.windows[row].time;

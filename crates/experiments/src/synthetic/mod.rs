@@ -13,7 +13,6 @@ use burn::tensor::Device;
 use disentangle_analysis::{Bootstrap, Pca, dimensionality, probing, sparse_autoencoder};
 use disentangle_data::{Dataset, Seed, Split};
 use disentangle_models::{Classifier, Model, weights};
-use disentangle_report::{Prediction, write_predictions};
 use ndarray::s;
 
 pub use config::SyntheticSettings;
@@ -22,6 +21,7 @@ pub use outcome::Outcome;
 use crate::{
     Context, Experiment, ExperimentError,
     cards::{ModelCard, Training},
+    saved,
     study::{SiteStudy, Study, mean_over_tokens, study_rows},
     training,
 };
@@ -82,7 +82,7 @@ impl Experiment for Synthetic {
         let start = start_model(config, dataset, context.root(), context.device)?;
         let trained = training::fit(&start, dataset, &config.training, context)?;
         let model = trained.model.clone();
-        save(dataset, &model, context)?;
+        saved::save(dataset, &model, &saved::rows_preprocess(dataset), context)?;
 
         let bootstrap = Bootstrap::new(1, config.resamples, context.root().child("bootstrap"));
         let performance = evaluate::performance(dataset, &model, &bootstrap, context)?;
@@ -178,43 +178,6 @@ fn autoencoder_site(config: &SyntheticSettings, model: &Model) -> Result<String,
     let near = disentangle_models::near_names(site, &known);
     let reason = format!("`autoencoder_site = {site}` is no site of this model; near names: {near}");
     Err(ExperimentError::Input(reason))
-}
-
-/// Weights, what they belong to, and what the model says of every row.
-fn save(dataset: &Dataset, model: &Model, context: &Context) -> Result<(), ExperimentError> {
-    weights::save(model, &context.path("model.safetensors"))?;
-    context.run.write_json(&context.name("model.json"), &model.config())?;
-    let preprocess = serde_json::json!({
-        "kind": "synthetic",
-        "features": dataset.features,
-        "groups": dataset.groups,
-        "scaler": dataset.scaler,
-        "lookback": dataset.lookback,
-    });
-    context.run.write_json(&context.name("preprocess.json"), &preprocess)?;
-    let family = ModelCard::new(model).family;
-    let mut predictions = Vec::new();
-    for split in Split::PARTS {
-        let rows = dataset.part(split);
-        let logits = probing::logits(model, &dataset.inputs(&rows), context.device, context.threads)?;
-        predictions.extend(rows.iter().zip(logits).map(|(&row, logit)| {
-            let window = &dataset.windows[row];
-            Prediction {
-                split: split.name().into(),
-                row: window.target as u64,
-                // Drawn rows have no time.
-                time: String::new(),
-                subject: dataset.subjects[window.subject as usize].clone(),
-                environment: dataset.environments[window.environment as usize].clone(),
-                seed: context.seed,
-                model: family.clone(),
-                strategy: None,
-                label: Some(window.label),
-                logit,
-            }
-        }));
-    }
-    Ok(write_predictions(&context.path("predictions.parquet"), &predictions)?)
 }
 
 fn data_card(dataset: &Dataset, studied: usize) -> DataCard {
