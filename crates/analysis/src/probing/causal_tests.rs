@@ -193,7 +193,19 @@ fn attacks_agree_with_pytorch() {
                 false => (0..x.dim().2).collect(),
             };
             let level = run["eps"].as_f64().unwrap();
-            let moved = attack(&model, &x, &labels, &columns, level, kind, &device(), 1).unwrap();
+            let moved = attack(
+                &model,
+                &x,
+                &labels,
+                &Attack {
+                    kind,
+                    level,
+                    columns: &columns,
+                },
+                &device(),
+                1,
+            )
+            .unwrap();
             let found = logits(&model, &moved, &device(), 1).unwrap();
             close(&format!("{name} {run}"), &found, &floats(&run["logits"]), 1e-5);
         }
@@ -228,7 +240,9 @@ fn the_effect_map_is_what_single_interventions_say() {
     for model in families() {
         let x = rows(&model, 70);
         let draws = [shifted(&x), x.mapv(|x| x * 0.5)];
-        let mut mediators = block_mediators(&model);
+        let mut mediators = all_mediators(&model);
+        let blocks = block_mediators(&model);
+        assert!(blocks.iter().all(|block| mediators.contains(block)));
         mediators.extend(position_mediators(&model));
         let found = effect_map(&model, &x, &draws, &mediators, &device(), 2).unwrap();
         let again = effect_map(&model, &x, &draws, &mediators, &device(), 1).unwrap();
@@ -237,7 +251,7 @@ fn the_effect_map_is_what_single_interventions_say() {
         let mean = |of: &dyn Fn(&Array3<f32>) -> Vec<f64>| -> Vec<f64> {
             let (first, second) = (of(&draws[0]), of(&draws[1]));
             (0..70)
-                .map(|row| (first[row] + second[row]) / 2.0 - plain[row])
+                .map(|row| f64::midpoint(first[row], second[row]) - plain[row])
                 .collect()
         };
         close(
@@ -533,7 +547,7 @@ fn interventions_that_select_nothing_are_errors() {
         "the model takes counterfactual rows of shape ",
     );
     let none = Array3::zeros((0, x.dim().1, x.dim().2));
-    let error = effect_map(&model, &none, &[none.clone()], &[], &device(), 1)
+    let error = effect_map(&model, &none, std::slice::from_ref(&none), &[], &device(), 1)
         .unwrap_err()
         .to_string();
     assert_eq!(error, "the model takes at least one row, got none");
@@ -542,9 +556,12 @@ fn interventions_that_select_nothing_are_errors() {
         error,
         "the model takes at least one draw of counterfactual rows, got none"
     );
-    let error = attack(&model, &x, &[1.0], &[0], 0.1, Disturbance::Fgsm, &device(), 1)
-        .unwrap_err()
-        .to_string();
+    let fgsm = Attack {
+        kind: Disturbance::Fgsm,
+        level: 0.1,
+        columns: &[0],
+    };
+    let error = attack(&model, &x, &[1.0], &fgsm, &device(), 1).unwrap_err().to_string();
     assert!(error.starts_with("labels: 1 values, expected "), "{error}");
 }
 
@@ -560,7 +577,19 @@ fn fgsm_raises_the_loss_on_every_row_of_a_linear_model() {
     assert!(before.iter().any(|z| sigmoid(*z) == 1.0));
     for level in [0.1, 0.5] {
         for kind in [Disturbance::Fgsm, Disturbance::Pgd] {
-            let moved = attack(&model, &x, &labels, &[0, 1, 2, 3, 4], level, kind, &device(), 2).unwrap();
+            let moved = attack(
+                &model,
+                &x,
+                &labels,
+                &Attack {
+                    kind,
+                    level,
+                    columns: &[0, 1, 2, 3, 4],
+                },
+                &device(),
+                2,
+            )
+            .unwrap();
             let after = logits(&model, &moved, &device(), 1).unwrap();
             for row in 0..200 {
                 let towards = if labels[row] > 0.5 {
@@ -576,7 +605,19 @@ fn fgsm_raises_the_loss_on_every_row_of_a_linear_model() {
             assert!(f64::from(far) <= level * 1.001 + 1e-4, "{far}");
         }
     }
-    let only = attack(&model, &x, &labels, &[2], 0.5, Disturbance::Pgd, &device(), 1).unwrap();
+    let only = attack(
+        &model,
+        &x,
+        &labels,
+        &Attack {
+            kind: Disturbance::Pgd,
+            level: 0.5,
+            columns: &[2],
+        },
+        &device(),
+        1,
+    )
+    .unwrap();
     for column in [0, 1, 3, 4] {
         assert_eq!(only.index_axis(Axis(2), column), x.index_axis(Axis(2), column));
     }

@@ -72,6 +72,23 @@ pub fn block_mediators(model: &Model) -> Vec<Selection> {
     mediators
 }
 
+/// Every site but the input and the logit: each head of those that have heads, others whole; residual streams, which are cuts, too.
+pub fn all_mediators(model: &Model) -> Vec<Selection> {
+    let sites = model.sites().into_iter();
+    let inner = sites.filter(|site| site.name != "input" && site.name != "logit");
+    let heads = inner.flat_map(|site| {
+        let parts: Vec<Option<Range<usize>>> = match site.axes[0] {
+            1 => vec![None],
+            heads => (0..heads).map(|head| Some(head..head + 1)).collect(),
+        };
+        parts.into_iter().map(move |head| Selection {
+            site: site.name.clone(),
+            axes: [head, None, None],
+        })
+    });
+    heads.collect()
+}
+
 /// Each position of the embedding and of every layer's residual stream; none where there is one position only.
 pub fn position_mediators(model: &Model) -> Vec<Selection> {
     let sites = model.sites().into_iter();

@@ -95,10 +95,21 @@ pub fn occlusion(
     columns.iter().map(one).collect()
 }
 
+/// An attack on some columns.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Attack<'a> {
+    /// [`Disturbance::Pgd`], or one step.
+    pub kind: Disturbance,
+    /// How far a value may move.
+    pub level: f64,
+    /// Columns that move.
+    pub columns: &'a [usize],
+}
+
 /// Steps of PGD, each 2.5 / 10 of the level long.
 const PGD_STEPS: usize = 10;
 
-/// Rows moved by at most `level` in each of `columns` so that the cross-entropy of `labels` rises: [`Disturbance::Fgsm`] in one
+/// Rows moved within the attack's level so that the cross-entropy of `labels` rises: [`Disturbance::Fgsm`] in one
 /// step, [`Disturbance::Pgd`] in ten without a random start. Entries whose gradient is 0 stay.
 ///
 /// Fails for labels that are not one a row.
@@ -106,12 +117,11 @@ pub fn attack(
     model: &Model,
     x: &Array3<f32>,
     labels: &[f32],
-    columns: &[usize],
-    level: f64,
-    kind: Disturbance,
+    attack: &Attack,
     device: &Device,
     threads: usize,
 ) -> Result<Array3<f32>, ProbingError> {
+    let Attack { kind, level, columns } = *attack;
     if labels.len() != x.dim().0 {
         return Err(CausalError::Length {
             what: "labels",

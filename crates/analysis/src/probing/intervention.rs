@@ -170,7 +170,7 @@ fn means_at(model: &Model, x: &Array3<f32>, selection: &Selection, device: &Devi
         axes: [selection.axes[0].clone(), None, selection.axes[2].clone()],
         ..selection.clone()
     };
-    let whole = capture_whole(model, x.view(), &[selection.site.clone()], device)?;
+    let whole = capture_whole(model, x.view(), std::slice::from_ref(&selection.site), device)?;
     let sites = model.sites();
     let axes = sites
         .iter()

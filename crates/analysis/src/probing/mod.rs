@@ -12,8 +12,10 @@ mod paths;
 mod resume;
 
 pub use capture::{Captured, SAMPLE, capture, capture_whole};
-pub use effects::{GroupEffects, MediatorEffects, Passage, block_mediators, effect_map, passages, position_mediators};
-pub use gradients::{attack, logit_gradient, model_integrated_gradients, occlusion};
+pub use effects::{
+    GroupEffects, MediatorEffects, Passage, all_mediators, block_mediators, effect_map, passages, position_mediators,
+};
+pub use gradients::{Attack, attack, logit_gradient, model_integrated_gradients, occlusion};
 pub use groups::{OneGroupVaries, one_group_varies};
 pub use intervention::{Place, Value, WeightSlice, intervene};
 pub use neurons::{NeuronImportance, Substitute, neuron_importance};

@@ -51,7 +51,7 @@ pub struct CausalSettings {
     pub orientation: Orientation,
     /// Draws of counterfactual rows.
     pub draws: usize,
-    /// Places to trace it through instead of all heads and block outputs: `SITE;SITE[head=1];SITE[neuron=3..9]`.
+    /// Places to trace it through instead of all heads, block outputs and residual streams: `all`, or `SITE;SITE[head=1];SITE[neuron=3..9]`.
     pub mediators: Option<String>,
     /// Token positions are traced up to this many.
     pub most_positions: usize,

@@ -6,7 +6,7 @@ use disentangle_analysis::{
         robustness::{Disturbance, degradation, feature_dropout, gaussian_noise},
     },
     classification::RankedScores,
-    probing,
+    probing::{self, Attack},
 };
 use disentangle_data::Dataset;
 
@@ -67,7 +67,14 @@ impl Asked<'_> {
                     let moved = match kind {
                         Disturbance::GaussianNoise => gaussian_noise(&x, &disturbed, level, seed),
                         Disturbance::FeatureDropout => feature_dropout(&x, &disturbed, level, seed),
-                        _ => probing::attack(self.model, &x, &labels, &attacked, level, kind, device, threads)?,
+                        _ => {
+                            let attack = Attack {
+                                kind,
+                                level,
+                                columns: &attacked,
+                            };
+                            probing::attack(self.model, &x, &labels, &attack, device, threads)?
+                        }
                     };
                     draws.push(self.logits(&moved)?);
                 }

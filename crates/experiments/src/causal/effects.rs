@@ -193,7 +193,7 @@ impl Asked<'_> {
             .map(|(one, passage)| self.mediated(one, passage, &found.total, weights))
             .collect();
         let positions = mediated.split_off(plan.mediators.len());
-        let paths = self.paths(group, &inputs, &contrasted, &mediated, &found.total)?;
+        let paths = self.paths(&inputs, &contrasted, &mediated, &found.total)?;
         Ok(Traced {
             group: group.name.clone(),
             contrast: self.config.contrast,
@@ -226,7 +226,6 @@ impl Asked<'_> {
 
     fn paths(
         &self,
-        group: &FeatureGroup,
         inputs: &ndarray::Array3<f32>,
         contrasted: &Contrasted,
         mediated: &[Mediated],
@@ -237,8 +236,6 @@ impl Asked<'_> {
             None => self.usual_paths(mediated)?,
         };
         let (device, threads) = (self.context.device, self.context.threads);
-        // Paths through what no change of the group reaches carry nothing; that they are none is not an error.
-        let _ = group;
         let weights = &contrasted.weights;
         pairs
             .iter()

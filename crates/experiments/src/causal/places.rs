@@ -49,10 +49,11 @@ impl Plan {
             None => dataset.groups.clone(),
         };
         let mediators = match &config.mediators {
+            Some(text) if text.trim() == "all" => probing::all_mediators(model),
             Some(text) => parts(text)
                 .map(|part| place(part, "mediators", model))
                 .collect::<Result<_, _>>()?,
-            None => probing::block_mediators(model),
+            None => blocks_and_streams(model),
         };
         let mut positions = probing::position_mediators(model);
         let longest = model.sites().iter().map(|site| site.axes[1]).max().unwrap_or(1);
@@ -83,6 +84,14 @@ impl Plan {
             attack_group,
         })
     }
+}
+
+/// Heads and block outputs, and the streams between them, which are cuts, in forward order.
+fn blocks_and_streams(model: &Model) -> Vec<Selection> {
+    let blocks = probing::block_mediators(model);
+    let stream = |place: &Selection| ["embed", "resid", "pool"].iter().any(|end| place.site.ends_with(end));
+    let all = probing::all_mediators(model).into_iter();
+    all.filter(|place| stream(place) || blocks.contains(place)).collect()
 }
 
 fn parts(text: &str) -> impl Iterator<Item = &str> {

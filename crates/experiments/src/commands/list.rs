@@ -30,7 +30,7 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
             text += &format!("    {:<24} [row, {heads}, {positions}, {neurons}]\n", site.name);
         }
     }
-    text += "  axes: row, head, position, neuron; a head alone: layers.0.attn.z[head=2]\n\nmetrics\n";
+    text += "  axes: row, head, position, neuron; a part of a site: layers.0.attn.z[head=2], layers.1.ff.hidden[neuron=3..9]\n\nmetrics\n";
     for (name, meaning) in METRICS {
         text += &format!("  {name:<26} {meaning}\n");
     }
@@ -38,7 +38,7 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     Ok(text)
 }
 
-const METRICS: [(&str, &str); 11] = [
+const METRICS: [(&str, &str); 18] = [
     ("roc_auc", "area under the ROC curve, ties count one half"),
     ("accuracy", "share of rows on the right side of probability 0.5"),
     ("log_loss", "mean cross-entropy, natural logarithm"),
@@ -48,6 +48,25 @@ const METRICS: [(&str, &str); 11] = [
     ("accuracy_drop", "accuracy lost when a group is permuted"),
     ("roc_auc_only", "ROC AUC when all but a group is permuted"),
     ("probability_shift", "E[(p(x) - p(x without a group))^2]"),
+    (
+        "total_effect",
+        "E[change of the logit] when a group is set to a counterfactual",
+    ),
+    ("natural_direct_effect", "E[Y(x', M(x)) - Y(x, M(x))]: around a place"),
+    (
+        "natural_indirect_effect",
+        "E[Y(x, M(x')) - Y(x, M(x))]: through a place",
+    ),
+    ("mediated_share", "natural indirect over total effect"),
+    ("degradation_slope", "ROC AUC that a unit of noise or attack costs"),
+    (
+        "friedman_h_squared",
+        "how much two groups act together, by partial dependence",
+    ),
+    (
+        "completeness_gap",
+        "what integrated gradients miss of the change of the logit",
+    ),
     ("*_granger_f", "F of a Granger test; its p is by parametric bootstrap"),
     ("*_period", "strongest period; its p is Fisher's against an AR(1)"),
 ];

@@ -1,0 +1,308 @@
+//! What the numbers say, in plain sentences with the numbers in them. What stands before the first colon is counted over seeds, so that
+//! it holds no numbers.
+
+use disentangle_analysis::{
+    Estimate,
+    causal::{interaction::Interaction, robustness::Degradation},
+    probing::Passage,
+};
+use disentangle_data::Role;
+use disentangle_report::{Tone, Verdict};
+
+use super::outcome::{EnvironmentImportance, Mediated, Outcome, Traced};
+
+/// A completeness gap above this is said aloud.
+pub(super) const LARGE_GAP: f64 = 0.01;
+
+pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
+    let mut all: Vec<Verdict> = outcome.traced.iter().map(|traced| effect(outcome, traced)).collect();
+    let spurious = outcome.data.groups.iter().filter(|group| group.role == Role::Spurious);
+    all.extend(spurious.filter_map(|group| impact(outcome, &group.name)));
+    all.extend(robustness(outcome));
+    all.extend(interactions(outcome));
+    all.extend(completeness(outcome));
+    all.extend(agreement(outcome));
+    all
+}
+
+fn verdict(tone: Tone, text: String) -> Verdict {
+    Verdict { text, tone }
+}
+
+/// Whether an interval exists and excludes 0.
+pub(super) fn clear(estimate: &Estimate) -> bool {
+    estimate.above(0.0) || estimate.below(0.0)
+}
+
+/// `68 % [61, 75]`, or the reason why there is no value.
+pub(super) fn percent(share: &Estimate) -> String {
+    let hundredfold = |value: Option<f64>| value.map(|value| 100.0 * value);
+    let scaled = Estimate {
+        value: hundredfold(share.value),
+        low: hundredfold(share.low),
+        high: hundredfold(share.high),
+        ..share.clone()
+    };
+    let shown = scaled.show(0);
+    match (share.value, shown.split_once(' ')) {
+        (None, _) => shown,
+        (Some(_), Some((value, interval))) => format!("{value} % {interval}"),
+        (Some(_), None) => format!("{shown} %"),
+    }
+}
+
+/// Between what the size of a quantity lies, whatever its sign.
+fn size(estimate: &Estimate) -> Option<[f64; 2]> {
+    let (low, high) = (estimate.low?, estimate.high?);
+    Some([low.max(-high).max(0.0), low.abs().max(high.abs())])
+}
+
+/// Whether all of the one interval's sizes lie above all of the other's.
+fn larger(one: &Estimate, other: &Estimate) -> bool {
+    let ends = size(one).zip(size(other));
+    ends.is_some_and(|(one, other)| one[0] > other[1])
+}
+
+fn magnitude(estimate: &Estimate) -> f64 {
+    estimate.value.map_or(f64::NEG_INFINITY, f64::abs)
+}
+
+fn role(outcome: &Outcome, name: &str) -> Option<Role> {
+    let group = outcome.data.groups.iter().find(|group| group.name == name)?;
+    Some(group.role)
+}
+
+/// Where most of a group's effect travels.
+fn effect(outcome: &Outcome, traced: &Traced) -> Verdict {
+    let (group, total) = (&traced.group, traced.total.show(2));
+    if !clear(&traced.total) {
+        let text = format!("`{group}` has no clear effect on the output: total effect {total}");
+        return verdict(Tone::Neutral, text);
+    }
+    let tone = match role(outcome, group) {
+        Some(Role::Spurious) => Tone::Bad,
+        _ => Tone::Neutral,
+    };
+    let mut places: Vec<&Mediated> = traced.mediators.iter().filter(|one| comparable(one)).collect();
+    places.sort_by(|a, b| magnitude(&b.mediation.share).total_cmp(&magnitude(&a.mediation.share)));
+    let Some((first, others)) = places.split_first() else {
+        let text = format!(
+            "`{group}` has a clear effect on the output, and no place was found that carries only a part of it: total effect {total}"
+        );
+        return verdict(tone, text);
+    };
+    let (place, share) = (&first.place, &first.mediation.share);
+    let words = if share.above(0.0) {
+        format!("`{place}` mediates the largest share of the effect of `{group}`")
+    } else if share.below(0.0) {
+        format!("the largest share of the effect of `{group}` is negative, through `{place}`")
+    } else {
+        format!("no place mediates a clear share of the effect of `{group}`")
+    };
+    let rival = rival(first, others).map_or_else(String::new, |rival| format!(", {rival}"));
+    let text = format!(
+        "{words}: {} of the total effect {total} through `{place}`, the most of {} places{rival}; directly past it go {}, and {} are the \
+         interaction of both",
+        percent(share),
+        places.len(),
+        first.mediation.direct.show(2),
+        first.mediation.interaction.show(2)
+    );
+    verdict(tone, text)
+}
+
+/// Whether a place carries a part of an effect, and how much is known with an interval.
+fn comparable(one: &Mediated) -> bool {
+    let share = &one.mediation.share;
+    one.passage == Passage::Partial && share.value.is_some() && size(share).is_some()
+}
+
+/// `layers.0.attn` of `layers.0.attn.out`: what the place is a part of.
+fn module(one: &Mediated) -> &str {
+    one.site.rsplit_once('.').map_or(one.site.as_str(), |(module, _)| module)
+}
+
+/// The next place that is no part of the first one, and whether it carries clearly less.
+fn rival(first: &Mediated, others: &[&Mediated]) -> Option<String> {
+    let next = others.iter().find(|one| module(one) != module(first))?;
+    let clearly = match larger(&first.mediation.share, &next.mediation.share) {
+        true => "clearly more than",
+        false => "not clearly more than",
+    };
+    let share = percent(&next.mediation.share);
+    Some(format!("{clearly} `{}` with {share}", next.place))
+}
+
+/// What a shortcut is worth in each environment.
+fn impact(outcome: &Outcome, group: &str) -> Option<Verdict> {
+    let drops: Vec<&EnvironmentImportance> = outcome
+        .importance
+        .iter()
+        .filter(|one| one.importance.group == group)
+        .collect();
+    let (first, others) = drops.split_first()?;
+    let drop = &first.importance.accuracy_drop;
+    // One group in one environment, chosen before the run: no family to correct for.
+    let confirmed = drop.p.is_none_or(|p| p <= 0.05);
+    let pays = |one: &&EnvironmentImportance| one.importance.accuracy_drop.above(0.0);
+    let misleads = drops.iter().any(|one| one.importance.accuracy_drop.below(0.0));
+    let (tone, words) = if drop.low.is_none() && !misleads {
+        (
+            Tone::Neutral,
+            format!("whether the model leans on the shortcut `{group}` cannot be judged"),
+        )
+    } else if pays(first) && !confirmed && !misleads {
+        (
+            Tone::Neutral,
+            format!("the model seems to lean on the shortcut `{group}`, which the permutation test does not confirm"),
+        )
+    } else if pays(first) && !others.is_empty() && others.iter().all(pays) {
+        (
+            Tone::Neutral,
+            format!("`{group}` is marked as a shortcut, but pays in every environment"),
+        )
+    } else if pays(first) {
+        (Tone::Bad, format!("the model leans on the shortcut `{group}`"))
+    } else if misleads {
+        (
+            Tone::Bad,
+            format!("the shortcut `{group}` misleads the model in some environment"),
+        )
+    } else {
+        (
+            Tone::Good,
+            format!("no evidence that the model leans on the shortcut `{group}`"),
+        )
+    };
+    let each: Vec<String> = drops.iter().map(|one| lost(one)).collect();
+    Some(verdict(
+        tone,
+        format!("{words}: without it accuracy {}", each.join(", ")),
+    ))
+}
+
+/// `falls by 0.12 [0.08, 0.15] in ..`.
+fn lost(one: &EnvironmentImportance) -> String {
+    let drop = &one.importance.accuracy_drop;
+    let environment = &one.environment;
+    if drop.above(0.0) {
+        return format!("falls by {} in `{environment}`", drop.show(2));
+    }
+    if drop.below(0.0) {
+        let negative = |value: Option<f64>| value.map(|value| -value);
+        let gain = Estimate {
+            value: negative(drop.value),
+            low: negative(drop.high),
+            high: negative(drop.low),
+            ..drop.clone()
+        };
+        return format!("rises by {} in `{environment}`", gain.show(2));
+    }
+    format!("does not clearly change in `{environment}` (lost: {})", drop.show(2))
+}
+
+/// The disturbance that costs most, if that can be told.
+fn robustness(outcome: &Outcome) -> Option<Verdict> {
+    let mut all: Vec<&Degradation> = outcome.robustness.degradations.iter().collect();
+    let cost = |one: &Degradation| one.slope.value.unwrap_or(f64::NEG_INFINITY);
+    all.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+    let (first, others) = all.split_first()?;
+    let name = first.disturbance.name();
+    let text = if first.slope.low.is_none() {
+        format!(
+            "what disturbances cost cannot be judged: AUC lost a unit of {name} is {}",
+            first.slope.show(2)
+        )
+    } else if !first.slope.above(0.0) {
+        format!(
+            "no disturbance clearly costs AUC: at most {}",
+            costs(outcome, first, true)
+        )
+    } else {
+        match others.first() {
+            None => format!("{name} costs AUC: {}", costs(outcome, first, true)),
+            Some(next) if apart(first, next) => {
+                let (most, less) = (costs(outcome, first, true), costs(outcome, next, false));
+                format!("{name} costs most AUC a unit of its level: {most}; next {less}")
+            }
+            Some(next) => {
+                let (most, less) = (costs(outcome, first, true), costs(outcome, next, false));
+                format!("which disturbance costs most AUC a unit of its level cannot be told: {most}; {less}")
+            }
+        }
+    };
+    Some(verdict(Tone::Neutral, text))
+}
+
+/// Whether the intervals of two slopes do not overlap.
+fn apart(first: &Degradation, next: &Degradation) -> bool {
+    let ends = first.slope.low.zip(next.slope.high);
+    ends.is_some_and(|(low, high)| low > high)
+}
+
+/// `PGD 1.20 [1.10, 1.31]`, and where that leads at the highest level.
+fn costs(outcome: &Outcome, one: &Degradation, at_the_end: bool) -> String {
+    let text = format!("{} {}", one.disturbance.name(), one.slope.show(2));
+    let levels = one.levels.iter().zip(&one.auc);
+    match levels.max_by(|a, b| a.0.total_cmp(b.0)).filter(|_| at_the_end) {
+        None => text,
+        Some((level, auc)) => format!(
+            "{text}, from AUC {} to {} at level {level}",
+            outcome.robustness.undisturbed.show(2),
+            auc.show(2)
+        ),
+    }
+}
+
+/// How many pairs of groups go together, and which do most.
+fn interactions(outcome: &Outcome) -> Option<Verdict> {
+    let mut pairs: Vec<&Interaction> = outcome.interactions.pairs.iter().collect();
+    let together = pairs.iter().filter(|pair| pair.mean.q.is_some_and(|q| q <= 0.05));
+    let (count, all) = (together.count(), pairs.len());
+    pairs.sort_by(|a, b| magnitude(&b.root_mean_square).total_cmp(&magnitude(&a.root_mean_square)));
+    let (first, others) = pairs.split_first()?;
+    let [a, b] = &first.groups;
+    let next = others.first().map_or_else(String::new, |next| {
+        let [c, d] = &next.groups;
+        let clearly = match larger(&first.root_mean_square, &next.root_mean_square) {
+            true => "clearly more than",
+            false => "not clearly more than",
+        };
+        format!(", {clearly} `{c}` and `{d}` with {}", next.root_mean_square.show(3))
+    });
+    let text = format!(
+        "{count} of {all} pairs of groups interact on average after correction (q ≤ 0.05): the largest by size are `{a}` and `{b}` with root \
+         mean square {}{next}",
+        first.root_mean_square.show(3)
+    );
+    Some(verdict(Tone::Neutral, text))
+}
+
+/// Attributions that do not add up.
+fn completeness(outcome: &Outcome) -> Option<Verdict> {
+    let gap = outcome.attribution.completeness_gap.filter(|gap| *gap > LARGE_GAP)?;
+    let text = format!(
+        "integrated gradients do not add up to the change of the output: completeness gap {:.1} %, above 1 %; raise `steps` (now {})",
+        100.0 * gap,
+        outcome.attribution.steps
+    );
+    Some(verdict(Tone::Bad, text))
+}
+
+/// The two methods of attribution that agree least.
+fn agreement(outcome: &Outcome) -> Option<Verdict> {
+    let all = &outcome.attribution.agreement;
+    let value = |index: usize| all[index].correlation.value.unwrap_or(f64::INFINITY);
+    let lowest = (0..all.len()).min_by(|a, b| value(*a).total_cmp(&value(*b)))?;
+    let one = &all[lowest];
+    let [a, b] = &one.methods;
+    let shown = one.correlation.show(2);
+    let text = match one.correlation.value {
+        None => format!("whether methods of attribution agree cannot be judged: the rank correlation of {a} and {b} is {shown}"),
+        Some(_) => format!(
+            "the lowest agreement of methods of attribution is between {a} and {b}: rank correlation over columns {shown}, of {} pairs",
+            all.len()
+        ),
+    };
+    Some(verdict(Tone::Neutral, text))
+}
