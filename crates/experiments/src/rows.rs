@@ -178,7 +178,7 @@ impl RowSettings {
             rows.filter(|&row| holds(dataset.windows[row].environment)).collect()
         };
         let mut environments = vec![Environment {
-            name: "in distribution".into(),
+            name: "in-distribution".into(),
             about: "test rows of the environments of training".into(),
             rows: of(&|environment| seen.contains(&environment)),
         }];
@@ -389,8 +389,8 @@ mod tests {
             with(sets).unwrap().load(&chosen, 100, Seed::new(1))
         };
         for (dataset, names) in [
-            ("biased", vec!["in distribution", "independent", "reversed"]),
-            ("multifeature", vec!["in distribution"]),
+            ("biased", vec!["in-distribution", "independent", "reversed"]),
+            ("multifeature", vec!["in-distribution"]),
             ("market", vec!["validation", "test"]),
         ] {
             let loaded = load(&[&format!("dataset={dataset}")], &[]).unwrap();
@@ -408,7 +408,7 @@ mod tests {
         let error = |sets: &[&str], chosen: &[&str]| load(sets, chosen).unwrap_err().to_string();
         assert_eq!(
             error(&[], &["nowhere"]),
-            "`environments`: unknown environment `nowhere`; expected some of: in distribution, independent, reversed"
+            "`environments`: unknown environment `nowhere`; expected some of: in-distribution, independent, reversed"
         );
         assert_eq!(
             error(&["dataset=prices"], &[]),

@@ -110,7 +110,48 @@ fn every_family_of_models() {
         let mediators = outcome["traced"][0]["mediators"].as_array().unwrap().len();
         assert_eq!(mediators == 0, family == Family::Linear, "{name}: {mediators}");
         effects_add_up(&outcome, name);
+        if family == Family::Linear {
+            of_a_linear_model(&outcome);
+        }
     }
+}
+
+/// w·x: integrated gradients from 0 are what occlusion by 0 changes; groups add up, so that they do not interact and all of a group's
+/// effect is its total; saliency is |w|, the same on every row.
+fn of_a_linear_model(outcome: &Value) {
+    for column in outcome["attribution"]["columns"].as_array().unwrap() {
+        let by_method: Vec<f64> = column["by_method"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_f64().unwrap())
+            .collect();
+        assert!((by_method[0] - by_method[3]).abs() < 1e-5, "{column}");
+        // E|x| of a standard normal is 0.8, E|x - x'| of two is 1.13.
+        assert!(
+            (by_method[0] / by_method[1] - 0.8).abs() < 0.4 && by_method[1] > 0.0,
+            "{column}"
+        );
+        assert!((by_method[2] / by_method[1] - 1.13).abs() < 0.5, "{column}");
+    }
+    for pair in outcome["interactions"]["pairs"].as_array().unwrap() {
+        assert!(
+            value(&pair["mean"]).abs() < 1e-5 && value(&pair["root_mean_square"]) < 1e-3,
+            "{pair}"
+        );
+        assert!(value(&pair["h_squared"]) < 1e-6, "{pair}");
+    }
+    assert!(outcome["attribution"]["completeness_gap"].as_f64().unwrap() < 1e-5);
+    // Attacks move every row of a linear model towards the other side: AUC falls with every level, PGD's as FGSM's.
+    let attacks = &outcome["robustness"]["degradations"].as_array().unwrap()[2..];
+    for attack in attacks {
+        let auc: Vec<f64> = attack["auc"].as_array().unwrap().iter().map(value).collect();
+        assert!(
+            auc.windows(2).all(|pair| pair[1] < pair[0]) && value(&attack["slope"]) > 0.0,
+            "{auc:?}"
+        );
+    }
+    assert_eq!(attacks[0]["auc"], attacks[1]["auc"]);
 }
 
 #[test]
@@ -168,7 +209,7 @@ fn questions_that_cannot_be_asked() {
         ("dataset=none.csv", "none.csv: cannot be read: "),
         (
             "environments=2019",
-            "unknown environment `2019`; expected some of: in distribution, ",
+            "unknown environment `2019`; expected some of: in-distribution, ",
         ),
         (
             "mediators=layers.9.attn.out",

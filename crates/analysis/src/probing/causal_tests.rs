@@ -14,9 +14,11 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::{
+    Bootstrap,
     causal::{
         attribution::Rule,
-        mediation::RowEffects,
+        contrast::{Contrast, counterfactual},
+        mediation::{RowEffects, total_effect},
         robustness::Disturbance,
         tests::{close, fixture, floats},
     },
@@ -636,4 +638,45 @@ fn integrated_gradients_add_up_on_every_family() {
         let gap = crate::causal::attribution::completeness_gap(&found, &f, &f0).unwrap();
         assert!(gap < 0.02, "{:?}: {gap}", model.config());
     }
+}
+
+/// logit = w x: moving a group from side 0 to side 1 changes it by w times the distance of the sides' means, whichever side a row is on.
+#[test]
+fn oriented_effects_point_from_side_0_to_side_1() {
+    let linear = ModelConfig::Linear(LinearConfig::new(3, 1))
+        .init(Seed::new(2), &device())
+        .unwrap();
+    let mut weight = 0.0;
+    let first = [None, Some(0..1)];
+    linear
+        .with_parameter("linear.weight", &first, &device(), |values| {
+            weight = f64::from(values[0]);
+        })
+        .unwrap();
+    let sides: Vec<f32> = (0..400).map(|row| (row % 4 == 0) as u8 as f32).collect();
+    let mut x = rows(&linear, 400);
+    for (mut row, side) in x.outer_iter_mut().zip(&sides) {
+        row[[0, 0]] = 3.0 * side + 0.1 * row[[0, 0]];
+    }
+    let mean_of = |wanted: f32| {
+        let own = x.outer_iter().zip(&sides).filter(|(_, side)| **side == wanted);
+        let values: Vec<f64> = own.map(|(row, _)| f64::from(row[[0, 0]])).collect();
+        values.iter().sum::<f64>() / values.len() as f64
+    };
+    let expected = weight * (mean_of(1.0) - mean_of(0.0));
+    let found = counterfactual(&x, &[0], &sides, Contrast::Opposite, 20, Seed::new(1)).unwrap();
+    let effects = effect_map(&linear, &x, &found.draws, &[], &device(), 1).unwrap();
+    let bootstrap = Bootstrap::new(1, 50, Seed::new(0));
+    let total = total_effect(&effects.total, &found.orientation, &bootstrap);
+    assert!(
+        (total.value.unwrap() - expected).abs() < 0.05 * expected.abs(),
+        "{total:?}, {expected}"
+    );
+    assert!(total.low <= Some(expected) && Some(expected) <= total.high);
+    // Unoriented, three rows of four move up and one down.
+    let plain = total_effect(&effects.total, &[1.0; 400], &bootstrap).value.unwrap();
+    assert!(
+        (plain - expected / 2.0).abs() < 0.05 * expected.abs(),
+        "{plain}, {expected}"
+    );
 }

@@ -92,7 +92,7 @@ impl Default for CausalSettings {
             weights: None,
             environments: Vec::new(),
             rows: 1000,
-            permutations: 20,
+            permutations: 49,
             resamples: 500,
             group: None,
             contrast: Contrast::Opposite,

@@ -1,11 +1,11 @@
 //! The sections about single effects: where a group's effect travels, and to which columns the output is attributed.
 
 use disentangle_analysis::{Estimate, causal::attribution::Rule, probing::Passage};
-use disentangle_report::{Block, Heatmap, Mark, Section, Series, Values};
+use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
 
 use super::{
     outcome::{Attribution, ColumnAttribution, METHODS, Mediated, Outcome, Traced},
-    verdicts::{LARGE_GAP, clear},
+    verdicts::{LARGE_GAP, explained, strongest},
 };
 use crate::present::{cell, figure, heatmap, number, table, with_interval};
 
@@ -13,24 +13,11 @@ use crate::present::{cell, figure, heatmap, number, table, with_interval};
 const PLACES: usize = 10;
 /// Bars of columns, at most.
 const COLUMNS: usize = 15;
-/// Parts of a block that stand in columns of their own, from left to right after the heads.
-const ENDS: [&str; 4] = ["attn.z", "attn.out", "ff.out", "gate.value"];
+/// What of a block stands in columns of its own, from left to right after the heads; residual streams are called `stream`.
+const ENDS: [&str; 4] = ["attn.out", "ff.out", "gate.value", "stream"];
 
 /// A place's row and column in a heatmap.
 type Placed<'a> = (String, String, &'a Mediated);
-
-/// The places with the largest indirect effects, of those that carry a part of the effect whatever the weights.
-pub(super) fn strongest(traced: &Traced, most: usize) -> Vec<&Mediated> {
-    let size = |one: &Mediated| one.mediation.indirect.value.map_or(f64::NEG_INFINITY, f64::abs);
-    let mut places: Vec<&Mediated> = traced
-        .mediators
-        .iter()
-        .filter(|one| one.passage == Passage::Partial)
-        .collect();
-    places.sort_by(|a, b| size(b).total_cmp(&size(a)));
-    places.truncate(most);
-    places
-}
 
 pub(super) fn travel(outcome: &Outcome) -> Vec<Section> {
     outcome.traced.iter().enumerate().map(section).collect()
@@ -69,40 +56,6 @@ fn file_name(name: &str) -> String {
     name.chars().take(40).map(safe).collect()
 }
 
-fn explained(traced: &Traced) -> Vec<String> {
-    let side = &traced.side;
-    let orientation = match traced.oriented {
-        true => format!("from {side} 0 to {side} 1"),
-        false => "every row as it is moved".to_string(),
-    };
-    let mut text = vec![
-        format!(
-            "On {} rows of `{}` the columns of `{}` are set to {}, {} draw(s) a row. That moves the logit by {} ({orientation}).",
-            traced.rows,
-            traced.environment,
-            traced.group,
-            traced.contrast.describe(),
-            traced.draws,
-            traced.total.show(3)
-        ),
-        "The natural direct effect (NDE) is what remains when the place keeps its old value, the natural indirect effect (NIE) what the place's \
-         new value does alone; what is left of the total effect is their interaction. The share is NIE over the total effect, not clipped: \
-         shares of places behind each other do not add up to 1."
-            .into(),
-        "A place is cut where every path leads through it, so that NDE = 0 by construction, and apart where no path does."
-            .into(),
-    ];
-    if !clear(&traced.total) {
-        text.push(
-            "The interval of the total effect includes 0: shares are undefined, and colours show NIE instead.".into(),
-        );
-    }
-    if traced.mediators.is_empty() {
-        text.push("This model has no heads and blocks through which an effect could be traced.".into());
-    }
-    text
-}
-
 /// Whether colours can show shares.
 fn shows_shares(traced: &Traced) -> bool {
     let mut places = traced.mediators.iter().chain(&traced.positions);
@@ -110,7 +63,13 @@ fn shows_shares(traced: &Traced) -> bool {
 }
 
 fn place_map(traced: &Traced, id: &str) -> Block {
-    let cells: Vec<Placed> = traced.mediators.iter().map(placed).collect();
+    // Residual streams are cuts almost everywhere, and the table says so.
+    let blocks = traced
+        .mediators
+        .iter()
+        .map(placed)
+        .filter(|(_, part, _)| !part.starts_with("stream"));
+    let cells: Vec<Placed> = blocks.collect();
     let mut columns = in_order(cells.iter().map(|(_, column, _)| column.clone()));
     columns.sort_by_key(|column| rank(column));
     heatmap(
@@ -123,8 +82,13 @@ fn place_map(traced: &Traced, id: &str) -> Block {
 }
 
 fn position_map(traced: &Traced, id: &str) -> Block {
-    let cell = |one| -> Placed { (site(one), position(one), one) };
-    let cells: Vec<Placed> = traced.positions.iter().map(cell).collect();
+    let places = traced.positions.iter();
+    let cells: Vec<Placed> = places
+        .map(|one| {
+            let position = one.position.map_or_else(String::new, |position| position.to_string());
+            (one.site.clone(), position, one)
+        })
+        .collect();
     let columns = in_order(cells.iter().map(|(_, column, _)| column.clone()));
     heatmap(
         id,
@@ -133,14 +97,6 @@ fn position_map(traced: &Traced, id: &str) -> Block {
         ["position, from 0", "site"],
         map(&cells, columns, shows_shares(traced)),
     )
-}
-
-fn site(one: &Mediated) -> String {
-    one.site.clone()
-}
-
-fn position(one: &Mediated) -> String {
-    one.position.map_or_else(|| "all".into(), |position| position.to_string())
 }
 
 fn in_order(names: impl Iterator<Item = String>) -> Vec<String> {
@@ -156,21 +112,20 @@ fn in_order(names: impl Iterator<Item = String>) -> Vec<String> {
 /// Block and part of a place: `layers.0` and `head 1` of `layers.0.attn.z[head=1]`.
 fn placed(one: &Mediated) -> Placed<'_> {
     let within = one.place.strip_prefix(one.site.as_str()).unwrap_or_default();
-    let known = ENDS.iter().find_map(|end| Some((one.site.strip_suffix(*end)?, *end)));
-    let (block, end) = match known {
-        Some((block, end)) => (block.trim_end_matches('.'), end),
-        None => one.site.rsplit_once('.').unwrap_or((one.site.as_str(), "whole")),
+    let names: Vec<&str> = one.site.split('.').collect();
+    let of_a_part = names
+        .iter()
+        .nth_back(1)
+        .is_some_and(|part| ["attn", "ff", "gate"].contains(part));
+    let (block, end) = names.split_at(names.len() - if of_a_part { 2 } else { 1 });
+    // `gate` of `gate.value`, and `pool` of `pool`.
+    let block = if block.is_empty() { &names[..1] } else { block };
+    let part = match (end.join(".").as_str(), one.head) {
+        ("attn.z", Some(head)) if within == format!("[head={head}]") => format!("head {head}"),
+        ("embed" | "resid" | "pool", _) => format!("stream{within}"),
+        (end, _) => format!("{end}{within}"),
     };
-    let block = match block {
-        // `gate` of `gate.value`.
-        "" => one.site.split('.').next().unwrap_or_default(),
-        block => block,
-    };
-    let part = match one.head {
-        Some(head) if end == "attn.z" && within == format!("[head={head}]") => format!("head {head}"),
-        _ => format!("{end}{within}"),
-    };
-    (block.into(), part, one)
+    (block.join("."), part, one)
 }
 
 /// Heads come first, then the ends of blocks, then whatever else was asked for.
@@ -291,14 +246,10 @@ pub(super) fn attribution(outcome: &Outcome) -> Section {
         Rule::Midpoint => "midpoints",
     };
     let completeness = match found.completeness_gap {
-        None => "The output never differs from that of the baseline: completeness cannot be judged.".into(),
-        Some(gap) if gap > LARGE_GAP => {
-            format!("The completeness gap is {:.2} %, above 1 %: raise `steps`.", 100.0 * gap)
-        }
-        Some(gap) => format!("The completeness gap is {:.2} %.", 100.0 * gap),
+        None => "the output never differs from that of the baseline, so that there is none".to_string(),
+        Some(gap) if gap > LARGE_GAP => format!("{:.2} %, above 1 %: raise `steps`", 100.0 * gap),
+        Some(gap) => format!("{:.2} %", 100.0 * gap),
     };
-    let mut blocks = column_figures(found);
-    blocks.extend([group_figure(found), agreement_map(found), column_table(found)]);
     Section {
         title: "To what is the output attributed?".into(),
         text: vec![
@@ -308,10 +259,15 @@ pub(super) fn attribution(outcome: &Outcome) -> Section {
                 found.rows, found.environment, found.steps
             ),
             format!(
-                "Integrated gradients should add up to the change of the logit from the baseline; what is missing, over that change, is the gap. {completeness}"
+                "Integrated gradients should add up to the change of the logit from the baseline; the completeness gap is what is missing, over that change: {completeness}."
             ),
         ],
-        blocks,
+        blocks: vec![
+            column_figure(found),
+            group_figure(found),
+            agreement_map(found),
+            column_table(found),
+        ],
     }
 }
 
@@ -327,27 +283,30 @@ fn ordered(found: &Attribution) -> Vec<&ColumnAttribution> {
     columns
 }
 
-fn column_figures(found: &Attribution) -> Vec<Block> {
+fn column_figure(found: &Attribution) -> Block {
     let mut columns = ordered(found);
     columns.truncate(COLUMNS);
     let names = Values::Names(columns.iter().map(|column| column.column.clone()).collect());
     let series = METHODS.iter().enumerate().map(|(method, name)| {
         let all = found.columns.iter().filter_map(|column| by(column, method));
         let most = all.fold(0.0, f64::max);
-        let heights = columns.iter().map(|column| by(column, method).filter(|_| most > 0.0));
+        let height = |size: f64| (most > 0.0).then(|| size / most);
         Series {
-            y: heights.map(|height| Some(height? / most)).collect(),
+            y: columns
+                .iter()
+                .map(|column| by(column, method).and_then(height))
+                .collect(),
             ..Series::new(*name, Mark::Bar, names.clone(), Vec::new())
         }
     });
-    vec![figure(
+    figure(
         "attribution-columns",
         "The columns with the largest integrated gradients, by every method",
         "Each method's largest column stands at 1; where the bars of a column differ, methods disagree on it.",
         ["column", "contribution over the method's largest", ""],
         series.collect(),
         vec![],
-    )]
+    )
 }
 
 fn group_figure(found: &Attribution) -> Block {
@@ -364,24 +323,21 @@ fn group_figure(found: &Attribution) -> Block {
 }
 
 fn agreement_map(found: &Attribution) -> Block {
-    let of = |a: &str, b: &str| {
-        let holds = |methods: &[String; 2], name: &str| methods.iter().any(|method| method == name);
+    let holds = |methods: &[String; 2], name: &str| methods.iter().any(|method| method == name);
+    let at = |a: &str, b: &str| -> (Option<f64>, String) {
+        if a == b {
+            return (Some(1.0), "1".into());
+        }
         let mut pairs = found.agreement.iter();
-        let pair = pairs.find(|pair| a != b && holds(&pair.methods, a) && holds(&pair.methods, b));
-        pair.map(|pair| &pair.correlation)
+        match pairs.find(|pair| holds(&pair.methods, a) && holds(&pair.methods, b)) {
+            Some(pair) => (pair.correlation.value, pair.correlation.show(2)),
+            None => (None, "undefined (not compared)".into()),
+        }
     };
-    let grid = METHODS.map(|a| METHODS.map(|b| of(a, b)));
-    let own = |row: usize, column: usize| (row == column).then_some(1.0);
-    let value = |row: usize, column: usize| match grid[row][column] {
-        Some(correlation) => correlation.value,
-        None => own(row, column),
-    };
-    let says = |row: usize, column: usize| match grid[row][column] {
-        Some(correlation) => correlation.show(2),
-        None => own(row, column).map_or_else(|| "undefined (not compared)".into(), |_| "1".into()),
-    };
-    let sides = 0..METHODS.len();
+    let cells = METHODS.map(|a| METHODS.map(|b| at(a, b)));
     let names: Vec<String> = METHODS.map(Into::into).into();
+    let words =
+        |row: &[(Option<f64>, String); 4]| -> Vec<String> { row.iter().map(|(_, says)| says.clone()).collect() };
     heatmap(
         "attribution-agreement",
         "Do methods of attribution agree?",
@@ -390,8 +346,11 @@ fn agreement_map(found: &Attribution) -> Block {
         Heatmap {
             x: names.clone(),
             y: names,
-            values: (sides.clone().map(|row| sides.clone().map(|column| value(row, column)).collect())).collect(),
-            text: Some((sides.clone().map(|row| sides.clone().map(|column| says(row, column)).collect())).collect()),
+            values: cells
+                .iter()
+                .map(|row| row.iter().map(|(value, _)| *value).collect())
+                .collect(),
+            text: Some(cells.iter().map(words).collect()),
             range: Some([-1.0, 1.0]),
             diverging: true,
             unit: "rank correlation".into(),
@@ -402,7 +361,7 @@ fn agreement_map(found: &Attribution) -> Block {
 fn column_table(found: &Attribution) -> Block {
     let headings: Vec<&str> = ["column", "group"].into_iter().chain(METHODS).collect();
     let rows = ordered(found).into_iter().map(|column| {
-        let mut cells = vec![column.column.clone().into(), column.group.clone().into()];
+        let mut cells: Vec<Cell> = vec![column.column.clone().into(), column.group.clone().into()];
         cells.extend((0..METHODS.len()).map(|method| number(by(column, method), 4)));
         cells
     });

@@ -4,10 +4,14 @@
 mod attribute;
 mod config;
 mod disturb;
+mod effect_sections;
 mod effects;
 mod interact;
 mod outcome;
 mod places;
+mod render;
+mod sections;
+mod verdicts;
 
 use burn::tensor::Device;
 use disentangle_analysis::{
@@ -250,23 +254,4 @@ impl Asked<'_> {
 fn right(logits: &[f64], labels: &[f32]) -> Vec<f64> {
     let rows = logits.iter().zip(labels);
     rows.map(|(z, y)| accuracy(&[*z], &[*y]).unwrap_or(0.0)).collect()
-}
-
-impl crate::Render for Outcome {
-    fn rows(&self) -> Vec<disentangle_report::MetricRow> {
-        Vec::new()
-    }
-    fn report(&self) -> disentangle_report::Report {
-        disentangle_report::Report {
-            title: "x".into(),
-            subtitle: String::new(),
-            simulated: true,
-            notices: vec![],
-            verdicts: vec![],
-            sections: vec![],
-        }
-    }
-    fn summary(&self) -> String {
-        String::new()
-    }
 }

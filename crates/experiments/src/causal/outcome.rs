@@ -68,7 +68,7 @@ pub struct DataCard {
 /// Rows on which the model is questioned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EnvironmentCard {
-    /// For example `in distribution`.
+    /// For example `in-distribution`.
     pub name: String,
     /// What they are.
     pub about: String,

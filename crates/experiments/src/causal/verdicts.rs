@@ -30,7 +30,7 @@ fn verdict(tone: Tone, text: String) -> Verdict {
 }
 
 /// Whether an interval exists and excludes 0.
-pub(super) fn clear(estimate: &Estimate) -> bool {
+fn clear(estimate: &Estimate) -> bool {
     estimate.above(0.0) || estimate.below(0.0)
 }
 
@@ -72,6 +72,15 @@ fn role(outcome: &Outcome, name: &str) -> Option<Role> {
     Some(group.role)
 }
 
+/// The places with the largest indirect effects, of those that carry a part of the effect whatever the weights.
+pub(super) fn strongest(traced: &Traced, most: usize) -> Vec<&Mediated> {
+    let partial = |one: &&Mediated| one.passage == Passage::Partial;
+    let mut places: Vec<&Mediated> = traced.mediators.iter().filter(partial).collect();
+    places.sort_by(|a, b| magnitude(&b.mediation.indirect).total_cmp(&magnitude(&a.mediation.indirect)));
+    places.truncate(most);
+    places
+}
+
 /// Where most of a group's effect travels.
 fn effect(outcome: &Outcome, traced: &Traced) -> Verdict {
     let (group, total) = (&traced.group, traced.total.show(2));
@@ -84,6 +93,9 @@ fn effect(outcome: &Outcome, traced: &Traced) -> Verdict {
         _ => Tone::Neutral,
     };
     let mut places: Vec<&Mediated> = traced.mediators.iter().filter(|one| comparable(one)).collect();
+    if places.iter().any(|one| is_block(one)) {
+        places.retain(|one| is_block(one));
+    }
     places.sort_by(|a, b| magnitude(&b.mediation.share).total_cmp(&magnitude(&a.mediation.share)));
     let Some((first, others)) = places.split_first() else {
         let text = format!(
@@ -93,16 +105,16 @@ fn effect(outcome: &Outcome, traced: &Traced) -> Verdict {
     };
     let (place, share) = (&first.place, &first.mediation.share);
     let words = if share.above(0.0) {
-        format!("`{place}` mediates the largest share of the effect of `{group}`")
+        format!("`{place}` carries the largest share of the effect of `{group}`")
     } else if share.below(0.0) {
-        format!("the largest share of the effect of `{group}` is negative, through `{place}`")
+        format!("the largest share of the effect of `{group}` is negative, at `{place}`")
     } else {
-        format!("no place mediates a clear share of the effect of `{group}`")
+        format!("no place carries a clear share of the effect of `{group}`")
     };
     let rival = rival(first, others).map_or_else(String::new, |rival| format!(", {rival}"));
     let text = format!(
-        "{words}: {} of the total effect {total} through `{place}`, the most of {} places{rival}; directly past it go {}, and {} are the \
-         interaction of both",
+        "{words}: {} of the effect of `{group}` is mediated by `{place}`, the largest in size of {} places{rival}; of the total effect {total} on \
+         the logit {} goes directly past it, and {} is the interaction of both",
         percent(share),
         places.len(),
         first.mediation.direct.show(2),
@@ -117,9 +129,17 @@ fn comparable(one: &Mediated) -> bool {
     one.passage == Passage::Partial && share.value.is_some() && size(share).is_some()
 }
 
+/// Whether a place is a head or the output of a block, rather than a stream or what a block computes on the way.
+fn is_block(one: &Mediated) -> bool {
+    let ends = ["attn.z", "attn.out", "ff.out", "gate.value"];
+    ends.iter().any(|end| one.site.ends_with(end))
+}
+
 /// `layers.0.attn` of `layers.0.attn.out`: what the place is a part of.
 fn module(one: &Mediated) -> &str {
-    one.site.rsplit_once('.').map_or(one.site.as_str(), |(module, _)| module)
+    one.site
+        .rsplit_once('.')
+        .map_or(one.site.as_str(), |(module, _)| module)
 }
 
 /// The next place that is no part of the first one, and whether it carries clearly less.
@@ -131,6 +151,41 @@ fn rival(first: &Mediated, others: &[&Mediated]) -> Option<String> {
     };
     let share = percent(&next.mediation.share);
     Some(format!("{clearly} `{}` with {share}", next.place))
+}
+
+/// What was asked of one group, and how its effects are to be read.
+pub(super) fn explained(traced: &Traced) -> Vec<String> {
+    let side = &traced.side;
+    let orientation = match traced.oriented {
+        true => format!("from {side} 0 to {side} 1"),
+        false => "every row as it is moved".to_string(),
+    };
+    let mut text = vec![
+        format!(
+            "On {} rows of `{}` the columns of `{}` are set to {}, {} draw(s) a row. That moves the logit by {} ({orientation}).",
+            traced.rows,
+            traced.environment,
+            traced.group,
+            traced.contrast.describe(),
+            traced.draws,
+            traced.total.show(3)
+        ),
+        "The natural direct effect (NDE) is what remains when the place keeps its old value, the natural indirect effect (NIE) what the place's \
+         new value does alone; what is left of the total effect is their interaction. The share is NIE over the total effect, not clipped: \
+         shares of places behind each other do not add up to 1."
+            .into(),
+        "A place is cut where every path leads through it, so that NDE = 0 by construction, and apart where no path does."
+            .into(),
+    ];
+    if !clear(&traced.total) {
+        text.push(
+            "The interval of the total effect includes 0: shares are undefined, and colours show NIE instead.".into(),
+        );
+    }
+    if traced.mediators.is_empty() {
+        text.push("This model has no heads and blocks through which an effect could be traced.".into());
+    }
+    text
 }
 
 /// What a shortcut is worth in each environment.
@@ -161,7 +216,7 @@ fn impact(outcome: &Outcome, group: &str) -> Option<Verdict> {
             Tone::Neutral,
             format!("`{group}` is marked as a shortcut, but pays in every environment"),
         )
-    } else if pays(first) {
+    } else if pays(first) && confirmed {
         (Tone::Bad, format!("the model leans on the shortcut `{group}`"))
     } else if misleads {
         (
@@ -186,7 +241,7 @@ fn lost(one: &EnvironmentImportance) -> String {
     let drop = &one.importance.accuracy_drop;
     let environment = &one.environment;
     if drop.above(0.0) {
-        return format!("falls by {} in `{environment}`", drop.show(2));
+        return format!("falls by {} on `{environment}`", drop.show(2));
     }
     if drop.below(0.0) {
         let negative = |value: Option<f64>| value.map(|value| -value);
@@ -196,9 +251,9 @@ fn lost(one: &EnvironmentImportance) -> String {
             high: negative(drop.low),
             ..drop.clone()
         };
-        return format!("rises by {} in `{environment}`", gain.show(2));
+        return format!("rises by {} on `{environment}`", gain.show(2));
     }
-    format!("does not clearly change in `{environment}` (lost: {})", drop.show(2))
+    format!("does not clearly change on `{environment}` (lost: {})", drop.show(2))
 }
 
 /// The disturbance that costs most, if that can be told.
@@ -221,17 +276,33 @@ fn robustness(outcome: &Outcome) -> Option<Verdict> {
     } else {
         match others.first() {
             None => format!("{name} costs AUC: {}", costs(outcome, first, true)),
-            Some(next) if apart(first, next) => {
+            Some(next) if others.iter().all(|other| apart(first, other)) => {
                 let (most, less) = (costs(outcome, first, true), costs(outcome, next, false));
                 format!("{name} costs most AUC a unit of its level: {most}; next {less}")
             }
             Some(next) => {
                 let (most, less) = (costs(outcome, first, true), costs(outcome, next, false));
+                if let Some(noise) = noise_after_attacks(&all) {
+                    let noise = costs(outcome, noise, true);
+                    return Some(verdict(
+                        Tone::Neutral,
+                        format!(
+                            "attacks cost clearly more AUC a unit of their level than noise: {most}; {less}; at most {noise}"
+                        ),
+                    ));
+                }
                 format!("which disturbance costs most AUC a unit of its level cannot be told: {most}; {less}")
             }
         }
     };
     Some(verdict(Tone::Neutral, text))
+}
+
+/// The costliest disturbance that is no attack, if every attack clearly costs more; `all` are in the order of their costs.
+fn noise_after_attacks<'a>(all: &[&'a Degradation]) -> Option<&'a Degradation> {
+    let noise = all.iter().find(|one| !one.disturbance.is_attack())?;
+    let mut attacks = all.iter().filter(|one| one.disturbance.is_attack());
+    attacks.all(|attack| apart(attack, noise)).then_some(*noise)
 }
 
 /// Whether the intervals of two slopes do not overlap.
@@ -298,7 +369,9 @@ fn agreement(outcome: &Outcome) -> Option<Verdict> {
     let [a, b] = &one.methods;
     let shown = one.correlation.show(2);
     let text = match one.correlation.value {
-        None => format!("whether methods of attribution agree cannot be judged: the rank correlation of {a} and {b} is {shown}"),
+        None => format!(
+            "whether methods of attribution agree cannot be judged: the rank correlation of {a} and {b} is {shown}"
+        ),
         Some(_) => format!(
             "the lowest agreement of methods of attribution is between {a} and {b}: rank correlation over columns {shown}, of {} pairs",
             all.len()
