@@ -62,6 +62,26 @@ pub fn windows_and_splits(dataset: &Dataset, history: usize) -> Result<Vec<Audit
     ])
 }
 
+/// Refuses a subject whose windows lie in two parts: what was fitted on it would be reported on it.
+pub fn subjects_in_one_part(dataset: &Dataset) -> Result<AuditCheck, DataError> {
+    let mut part: Vec<Option<Split>> = vec![None; dataset.subjects.len()];
+    for window in &dataset.windows {
+        let known = part[window.subject as usize].get_or_insert(window.split);
+        if *known != window.split {
+            return Err(DataError::Leak(format!(
+                "subject `{}` has rows in {} and in {}; expected all rows of a subject in one part",
+                dataset.subjects[window.subject as usize],
+                known.name(),
+                window.split.name()
+            )));
+        }
+    }
+    Ok(AuditCheck {
+        name: "every subject lies in one part".into(),
+        detail: format!("{} subjects, {} windows", dataset.subjects.len(), dataset.windows.len()),
+    })
+}
+
 fn windows_end_before_target(dataset: &Dataset) -> Result<AuditCheck, DataError> {
     for window in &dataset.windows {
         if window.start + dataset.lookback > window.target {

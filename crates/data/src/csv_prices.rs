@@ -123,7 +123,7 @@ fn stem(path: &Path) -> String {
     name.split('.').next().unwrap_or("prices").to_string()
 }
 
-fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
+pub(crate) fn open(path: &Path) -> Result<Box<dyn Read>, DataError> {
     let error = |error: std::io::Error| DataError::Read {
         path: path.into(),
         reason: error.to_string(),

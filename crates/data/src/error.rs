@@ -112,6 +112,14 @@ pub enum DataError {
         /// The smallest class size that is accepted.
         minimum: usize,
     },
+    /// A schema file cannot be used.
+    #[error("{}: {reason}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        reason: String,
+    },
     /// A setting has a value that cannot be used.
     #[error("`{key} = {value}` cannot be used: expected {expected}")]
     Setting {

@@ -42,6 +42,8 @@ mod split;
 pub mod synthetic;
 #[cfg(feature = "io")]
 mod table;
+#[cfg(feature = "io")]
+pub mod tabular;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "yahoo")]

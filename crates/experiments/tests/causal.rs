@@ -8,12 +8,40 @@ use common::{disentangle, succeed, text};
 use disentangle_models::Family;
 use serde_json::Value;
 
-/// Datasets, and what they hold: groups, environments, and the group that is traced.
-const DATASETS: [(&str, usize, usize, &str); 3] = [
-    ("biased", 6, 3, "bias"),
-    ("multifeature", 5, 1, "feature_1"),
-    ("market", 2, 2, "calendar"),
+/// Datasets, and what they hold: groups, environments, and the group that is traced. What else is set follows the name.
+const DATASETS: [(&[&str], usize, usize, &str); 4] = [
+    (&["dataset=biased"], 6, 3, "bias"),
+    (&["dataset=multifeature"], 5, 1, "feature_1"),
+    (&["dataset=market"], 2, 2, "calendar"),
+    (&["dataset=visits.csv", "schema=visits.toml"], 2, 3, "ward"),
 ];
+
+/// A table of one's own: 700 patients with two visits each in two hospitals.
+fn write_table(folder: &Path) {
+    let mut rng = disentangle_data::Seed::new(1).rng();
+    let mut rows = String::from("patient,hospital,pulse,drug,bed,died\n");
+    for visit in 0..1400 {
+        let died = rng.uniform() < 0.4;
+        let pulse = 70.0 + 20.0 * rng.normal() + if died { 15.0 } else { 0.0 };
+        let bed = if rng.uniform() < 0.8 {
+            u8::from(died)
+        } else {
+            u8::from(!died)
+        };
+        let drug = ["a", "b", "?"][rng.below(3)];
+        rows += &format!(
+            "P{},H{},{pulse:.1},{drug},{bed},{}\n",
+            visit / 2,
+            visit % 4 / 2,
+            u8::from(died)
+        );
+    }
+    std::fs::write(folder.join("visits.csv"), rows).unwrap();
+    let schema = "label = \"died\"\nsubject = \"patient\"\nenvironment = \"hospital\"\nmissing = [\"?\"]\n\
+        [groups.body]\nrole = \"genuine\"\nnumeric = [\"pulse\"]\ncategorical = [\"drug\"]\n\
+        [groups.ward]\nrole = \"spurious\"\nnumeric = [\"bed\"]\n";
+    std::fs::write(folder.join("visits.toml"), schema).unwrap();
+}
 
 fn run(folder: &Path, out: &str, sets: &[&str]) -> Value {
     let mut command = disentangle(folder);
@@ -64,10 +92,15 @@ fn effects_add_up(outcome: &Value, what: &str) {
 
 #[test]
 fn every_dataset() {
-    for (dataset, groups, environments, traced) in DATASETS {
+    for (sets, groups, environments, traced) in DATASETS {
         let folder = tempfile::tempdir().unwrap();
-        let name = format!("dataset={dataset}");
-        let outcome = run(folder.path(), "run", &[&name, "hidden=16", "feed_forward=32"]);
+        write_table(folder.path());
+        let dataset = sets[0];
+        let outcome = run(
+            folder.path(),
+            "run",
+            &[sets, &["hidden=16", "feed_forward=32"]].concat(),
+        );
         let length = |value: &Value| value.as_array().unwrap().len();
         assert_eq!(length(&outcome["data"]["environments"]), environments, "{dataset}");
         assert_eq!(length(&outcome["importance"]), environments * groups, "{dataset}");
@@ -83,7 +116,8 @@ fn every_dataset() {
         let gap = outcome["attribution"]["completeness_gap"].as_f64().unwrap();
         assert!(gap < 0.2, "{dataset}: {gap}");
         let coded = text(&serde_json::to_vec(&outcome["robustness"]["not_attacked"]).unwrap());
-        assert_eq!(coded.contains("day"), dataset == "market", "{dataset}: {coded}");
+        assert_eq!(coded.contains("day"), dataset.ends_with("market"), "{dataset}: {coded}");
+        assert_eq!(coded.contains("bed"), dataset.ends_with("csv"), "{dataset}: {coded}");
         for file in [
             "model.safetensors",
             "model.json",
@@ -240,6 +274,10 @@ fn questions_that_cannot_be_asked() {
         ("contrast=flip", "`contrast = flip` cannot be used: expected "),
         ("lookbak=3", "unknown key `lookbak`; expected one of: "),
         ("weights=none.safetensors", "none.safetensors: cannot be read"),
+        (
+            "schema=none.toml",
+            "`schema` describes a table, but `dataset = biased` is none; expected dataset=FILE",
+        ),
     ];
     let check = |sets: &[&str], expected: &str| {
         let mut command = disentangle(folder.path());
@@ -264,6 +302,14 @@ fn questions_that_cannot_be_asked() {
         &["dataset=market", "attack_group=calendar"],
         "every column of `calendar` is integer-coded (day_of_week, month_end); expected a group with measured columns, or attack_integers = true",
     );
+    write_table(folder.path());
+    check(
+        &["dataset=visits.csv"],
+        "visits.csv: column `Close` is missing; found: patient, hospital, pulse, drug, bed, died; a table without prices needs schema=FILE, which",
+    );
+    check(&["dataset=visits.csv", "schema=none.toml"], "none.toml: cannot be read");
+    check(&["dataset=none.csv", "schema=visits.toml"], "none.csv: cannot be read");
+    check(&["dataset=visits.csv", "schema=visits.csv"], "visits.csv: line 1: ");
     check(
         &["dataset=market", "model=small"],
         "`model = small` takes 1 rows of 5 features, but a window of `simulated market` has 30 rows of 5",
@@ -276,4 +322,19 @@ fn questions_that_cannot_be_asked() {
         &["features=2", "feature_dim=2", &all],
         "group `all` covers all 6 columns",
     );
+}
+
+#[test]
+fn a_schema_is_proposed_for_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    write_table(folder.path());
+    let proposed = succeed(disentangle(folder.path()).args(["dataset", "describe", "visits.csv"])).stdout;
+    let text = text(&proposed);
+    assert!(
+        text.contains("label = \"died\"\nsubject = \"patient\"\n") && text.contains("missing = [\"?\"]"),
+        "{text}"
+    );
+    std::fs::write(folder.path().join("proposed.toml"), &proposed).unwrap();
+    let outcome = run(folder.path(), "run", &["dataset=visits.csv", "schema=proposed.toml"]);
+    assert_eq!(outcome["data"]["groups"].as_array().unwrap().len(), 2);
 }

@@ -6,6 +6,7 @@ mod config;
 mod disturb;
 mod effect_sections;
 mod effects;
+mod impact;
 mod interact;
 mod outcome;
 mod places;

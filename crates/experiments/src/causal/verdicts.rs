@@ -9,7 +9,10 @@ use disentangle_analysis::{
 use disentangle_data::Role;
 use disentangle_report::{Tone, Verdict};
 
-use super::outcome::{EnvironmentImportance, Mediated, Outcome, Traced};
+use super::{
+    impact::impact,
+    outcome::{Mediated, Outcome, Traced},
+};
 
 /// A completeness gap above this is said aloud.
 pub(super) const LARGE_GAP: f64 = 0.01;
@@ -25,7 +28,7 @@ pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
     all
 }
 
-fn verdict(tone: Tone, text: String) -> Verdict {
+pub(super) fn verdict(tone: Tone, text: String) -> Verdict {
     Verdict { text, tone }
 }
 
@@ -186,74 +189,6 @@ pub(super) fn explained(traced: &Traced) -> Vec<String> {
         text.push("This model has no heads and blocks through which an effect could be traced.".into());
     }
     text
-}
-
-/// What a shortcut is worth in each environment.
-fn impact(outcome: &Outcome, group: &str) -> Option<Verdict> {
-    let drops: Vec<&EnvironmentImportance> = outcome
-        .importance
-        .iter()
-        .filter(|one| one.importance.group == group)
-        .collect();
-    let (first, others) = drops.split_first()?;
-    let drop = &first.importance.accuracy_drop;
-    // One group in one environment, chosen before the run: no family to correct for.
-    let confirmed = drop.p.is_none_or(|p| p <= 0.05);
-    let pays = |one: &&EnvironmentImportance| one.importance.accuracy_drop.above(0.0);
-    let misleads = drops.iter().any(|one| one.importance.accuracy_drop.below(0.0));
-    let (tone, words) = if drop.low.is_none() && !misleads {
-        (
-            Tone::Neutral,
-            format!("whether the model leans on the shortcut `{group}` cannot be judged"),
-        )
-    } else if pays(first) && !confirmed && !misleads {
-        (
-            Tone::Neutral,
-            format!("the model seems to lean on the shortcut `{group}`, which the permutation test does not confirm"),
-        )
-    } else if pays(first) && !others.is_empty() && others.iter().all(pays) {
-        (
-            Tone::Neutral,
-            format!("`{group}` is marked as a shortcut, but pays in every environment"),
-        )
-    } else if pays(first) && confirmed {
-        (Tone::Bad, format!("the model leans on the shortcut `{group}`"))
-    } else if misleads {
-        (
-            Tone::Bad,
-            format!("the shortcut `{group}` misleads the model in some environment"),
-        )
-    } else {
-        (
-            Tone::Good,
-            format!("no evidence that the model leans on the shortcut `{group}`"),
-        )
-    };
-    let each: Vec<String> = drops.iter().map(|one| lost(one)).collect();
-    Some(verdict(
-        tone,
-        format!("{words}: without it accuracy {}", each.join(", ")),
-    ))
-}
-
-/// `falls by 0.12 [0.08, 0.15] in ..`.
-fn lost(one: &EnvironmentImportance) -> String {
-    let drop = &one.importance.accuracy_drop;
-    let environment = &one.environment;
-    if drop.above(0.0) {
-        return format!("falls by {} on `{environment}`", drop.show(2));
-    }
-    if drop.below(0.0) {
-        let negative = |value: Option<f64>| value.map(|value| -value);
-        let gain = Estimate {
-            value: negative(drop.value),
-            low: negative(drop.high),
-            high: negative(drop.low),
-            ..drop.clone()
-        };
-        return format!("rises by {} on `{environment}`", gain.show(2));
-    }
-    format!("does not clearly change on `{environment}` (lost: {})", drop.show(2))
 }
 
 /// The disturbance that costs most, if that can be told.

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 use disentangle_data::{
-    Dataset, Prices, Seed, Split, YahooRequest, download,
+    DataError, Dataset, Prices, Seed, Split, YahooRequest, download,
     finance::FinanceFeatures,
     format_time,
     market::{MarketConfig, simulate},
     read_prices,
     synthetic::SyntheticConfig,
+    tabular::propose,
     write_parquet, write_table,
 };
 use disentangle_report::write_file;
@@ -46,7 +47,7 @@ pub enum DatasetCommand {
         #[arg(long, default_value = ".cache/yahoo")]
         out: PathBuf,
     },
-    /// Checks a price file and says what it holds.
+    /// Checks a price file and says what it holds; proposes a schema for any other table.
     Describe {
         /// CSV (also gzip) or Parquet.
         file: PathBuf,
@@ -176,7 +177,12 @@ fn fetch(symbols: &[String], start: NaiveDate, end: NaiveDate, out: &Path) -> Re
 }
 
 fn describe(file: &Path) -> Result<String, ExperimentError> {
-    let (symbols, notices) = read_prices(file)?;
+    let (symbols, notices) = match read_prices(file) {
+        Ok(found) => found,
+        // Not a price file: any table gets a schema to start from. What cannot be read at all is said of the table.
+        Err(DataError::MissingColumn { .. }) => return Ok(propose(file)?),
+        Err(error) => return Err(error.into()),
+    };
     let mut text = String::new();
     for prices in &symbols {
         text += &summary(prices);

@@ -17,7 +17,7 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     text += "  multifeature genuine groups only (synthetic)\n";
     text += "  market       simulated market, four years of business days, part of the program (the default)\n";
     text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
-    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns\n\nmodels and their sites\n";
+    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns; in causal also any table, with --set schema=FILE.toml\n\nmodels and their sites\n";
     for family in Family::ALL {
         let name = family.name();
         let model = family.config(5, 30, &[]).init(Seed::new(0), device)?;
