@@ -11,10 +11,10 @@ use crate::{Bootstrap, Estimate, importance::permute_columns};
 pub struct Interaction {
     /// The groups.
     pub groups: [String; 2],
-    /// E[D]; its p value is that of [`sign_flip_p`]. With permuted groups it is 0 where the groups are independent of each other, whatever f:
+    /// `E[D]`; its p value is that of [`sign_flip_p`]. With permuted groups it is 0 where the groups are independent of each other, whatever f:
     /// it says whether the model uses that they go together.
     pub mean: Estimate,
-    /// √E[D²], where D of a row is the mean over draws; squares are estimated without the draws' own variance. 1 for that f.
+    /// `√E[D²]`, where D of a row is the mean over draws; squares are estimated without the draws' own variance. 1 for that f.
     pub root_mean_square: Estimate,
     /// Friedman's H² (Friedman and Popescu 2008): may exceed 1 where groups are correlated.
     pub h_squared: Estimate,
