@@ -200,8 +200,14 @@ type Plan = Vec<(usize, Vec<usize>)>;
 
 fn plan(model: &Model, mediators: &[Selection], device: &Device) -> Result<Plan, ModelError> {
     let mut plan: Plan = Vec::new();
+    // Asked once: every answer of `step_of` takes a pass of its own.
+    let steps = model.site_steps(device);
     for (index, mediator) in mediators.iter().enumerate() {
-        let step = model.step_of(&mediator.site, device)?;
+        let step = match steps.iter().find(|(site, _)| *site == mediator.site) {
+            Some((_, step)) => *step,
+            // Names the near ones.
+            None => model.step_of(&mediator.site, device)?,
+        };
         match plan.iter_mut().find(|(known, _)| *known == step) {
             Some((_, members)) => members.push(index),
             None => plan.push((step, vec![index])),
