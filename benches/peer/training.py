@@ -1,8 +1,10 @@
 """The PyTorch peer of the training benchmarks: trains the notebook's RealWorldTransformer
-(`--model sequence`) or SmallTransformer (`--model small`, one token a row) on synthetic data
-on the CPU and prints one JSON line.
+(`--model sequence`), SmallTransformer (`--model small`, one token a row) or HealthcareTransformer
+(`--model healthcare`) on synthetic data on the CPU and prints one JSON line.
 
     python benches/peer/training.py --model sequence --rows 800 --epochs 10 --threads 2
+    python benches/peer/training.py --model healthcare --rows 990 --sequence 10 --features 12 \\
+        --hidden 128 --layers 3 --feed-forward 512 --epochs 5 --threads 2
 
 `seconds` holds one entry per repeat: the training of a fresh model for `epochs` epochs,
 without imports, data, model construction and warm-up. `rows_per_second` is
@@ -20,13 +22,20 @@ import torch.nn as nn
 
 
 class Transformer(nn.Module):
-    """The notebook's classes, which differ in the positions only; forward gives logits, for BCEWithLogitsLoss."""
+    """The notebook's classes; forward gives logits, for BCEWithLogitsLoss.
+
+    They differ in the positions, and in the two attentions before the encoder of the healthcare model.
+    """
 
     def __init__(self, args):
         super().__init__()
         self.feature_embedding = nn.Linear(args.features, args.hidden)
         small = args.model == "small"
         self.pos_embedding = None if small else nn.Parameter(torch.randn(1, args.sequence, args.hidden))
+        self.healthcare = args.model == "healthcare"
+        if self.healthcare:
+            self.clinical_attention = nn.MultiheadAttention(args.hidden, args.heads, batch_first=True)
+            self.admin_attention = nn.MultiheadAttention(args.hidden, args.heads, batch_first=True)
         layer = nn.TransformerEncoderLayer(
             d_model=args.hidden,
             nhead=args.heads,
@@ -41,6 +50,10 @@ class Transformer(nn.Module):
         x = self.feature_embedding(x)
         if self.pos_embedding is not None:
             x = x + self.pos_embedding
+        if self.healthcare:
+            clinical, _ = self.clinical_attention(x, x, x, need_weights=False)
+            admin, _ = self.admin_attention(x, x, x, need_weights=False)
+            x = clinical + admin
         x = self.transformer(x)
         x = x.mean(dim=1)
         return self.output(x).squeeze(-1)
@@ -82,7 +95,7 @@ def train(model, optimizer, x, labels, epochs, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["sequence", "small"], default="sequence")
+    parser.add_argument("--model", choices=["sequence", "small", "healthcare"], default="sequence")
     parser.add_argument("--rows", type=int, default=800)
     parser.add_argument("--sequence", type=int, default=30)
     parser.add_argument("--features", type=int, default=5)

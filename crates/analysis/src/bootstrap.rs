@@ -1,6 +1,8 @@
 //! Intervals by resampling blocks of rows.
 
-use disentangle_data::Seed;
+use std::{collections::BTreeMap, sync::Arc};
+
+use disentangle_data::{Random, Seed};
 
 use crate::{
     Estimate,
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// How rows are drawn again.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Bootstrap {
     /// Rows in a block: 1 where rows are independent, at least lookback plus the longest indicator window for windows of a series.
     pub block: usize,
@@ -18,6 +20,8 @@ pub struct Bootstrap {
     pub level: f64,
     /// Where the draws come from.
     pub seed: Seed,
+    /// Rows of each cluster, if whole clusters are drawn.
+    clusters: Option<Arc<Vec<Vec<usize>>>>,
 }
 
 impl Bootstrap {
@@ -28,7 +32,44 @@ impl Bootstrap {
             draws,
             level: 0.95,
             seed,
+            clusters: None,
         }
+    }
+
+    /// The same for rows that belong to clusters (several visits of a patient): whole clusters are drawn, with replacement, as many as there
+    /// are (Davison and Hinkley 1997, 3.8; "strategy 1"). `of` names the cluster of each row; statistics must be of as many rows.
+    #[must_use]
+    pub fn clustered(&self, of: &[u32]) -> Self {
+        let mut rows: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (row, cluster) in of.iter().enumerate() {
+            rows.entry(*cluster).or_default().push(row);
+        }
+        Self {
+            block: 1,
+            clusters: Some(Arc::new(rows.into_values().collect())),
+            ..self.clone()
+        }
+    }
+
+    /// Clusters that are drawn, if any are.
+    fn cluster_count(&self) -> Option<usize> {
+        self.clusters.as_ref().map(|clusters| clusters.len())
+    }
+
+    /// One resample of `n` rows.
+    fn draw(&self, n: usize, rng: &mut Random) -> Vec<usize> {
+        if let Some(clusters) = &self.clusters {
+            let drawn = (0..clusters.len()).map(|_| &clusters[rng.below(clusters.len())]);
+            return drawn.flatten().copied().collect();
+        }
+        let block = self.block.max(1);
+        let mut rows = Vec::with_capacity(n + block);
+        while rows.len() < n {
+            let start = rng.below(n);
+            rows.extend((start..start + block).map(|row| row % n));
+        }
+        rows.truncate(n);
+        rows
     }
 
     /// Percentile interval, widened by 1 / √(1 - block / n), of `statistic` by the circular moving-block bootstrap (Politis and Romano 1992): blocks wrap around
@@ -95,17 +136,17 @@ impl Bootstrap {
         let block = self.block.max(1);
         let mut refused = 0;
         let mut drawn: Vec<Vec<f64>> = vec![Vec::with_capacity(self.draws); values.len()];
-        let possible = n >= 2 * block || block == 1;
+        // Clusters of other rows would be resampled wrongly in silence.
+        let fits = self
+            .clusters
+            .as_ref()
+            .is_none_or(|clusters| clusters.iter().map(Vec::len).sum::<usize>() == n);
+        let possible = (n >= 2 * block || block == 1) && fits && self.cluster_count().is_none_or(|count| count > 1);
         if possible && values.iter().any(Option::is_some) {
             let mut rng = self.seed.rng();
             let mut count = 0;
             while count < self.draws && refused <= 10 * self.draws {
-                let mut rows = Vec::with_capacity(n + block);
-                while rows.len() < n {
-                    let start = rng.below(n);
-                    rows.extend((start..start + block).map(|row| row % n));
-                }
-                rows.truncate(n);
+                let rows = self.draw(n, &mut rng);
                 let resampled: Vec<Option<f64>> = finite(statistics(&rows)).collect();
                 if values
                     .iter()
@@ -153,6 +194,10 @@ impl Bootstrap {
             estimate.note = Some(format!("no interval: {n} rows are fewer than two blocks of {block}"));
             return estimate;
         }
+        if let Some(count) = self.cluster_count().filter(|_| drawn.is_empty()) {
+            estimate.note = Some(format!("no interval: {count} clusters cannot be resampled"));
+            return estimate;
+        }
         drawn.sort_by(f64::total_cmp);
         let tail = (1.0 - self.level) / 2.0;
         let widen = if block > 1 {
@@ -164,13 +209,20 @@ impl Bootstrap {
         (estimate.low, estimate.high) = (end(tail), end(1.0 - tail));
         estimate.level = Some(self.level);
         estimate.method = Some(match block {
+            _ if self.clusters.is_some() => format!(
+                "bootstrap over {} clusters of rows, {} draws, percentiles",
+                self.cluster_count().unwrap_or(0),
+                drawn.len()
+            ),
             1 => format!("bootstrap over rows, {} draws, percentiles", drawn.len()),
             _ => format!(
                 "circular moving-block bootstrap, blocks of {block}, {} draws, percentiles widened by {widen:.2}",
                 drawn.len()
             ),
         });
-        if n < 5 * block {
+        if let Some(count) = self.cluster_count().filter(|count| *count < 20) {
+            estimate.note = Some(format!("only {count} clusters: the interval is rough"));
+        } else if n < 5 * block {
             estimate.note = Some(format!(
                 "only {:.1} blocks of {block} rows: the interval is rough",
                 n as f64 / block as f64

@@ -19,6 +19,7 @@
 
 pub mod activations;
 mod adam;
+pub mod attention;
 mod bootstrap;
 pub mod causal;
 pub mod classification;
@@ -45,6 +46,7 @@ pub mod site;
 pub mod sparse_autoencoder;
 pub mod spectra;
 pub mod spectrum;
+pub mod subgroups;
 #[cfg(test)]
 mod superposition_tests;
 #[cfg(test)]

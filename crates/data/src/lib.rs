@@ -25,6 +25,8 @@ pub mod calendar;
 mod csv_prices;
 mod dataset;
 mod error;
+#[cfg(feature = "io")]
+mod features;
 pub mod finance;
 #[cfg(feature = "io")]
 mod frame;
@@ -32,6 +34,10 @@ pub mod indicators;
 pub mod market;
 #[cfg(feature = "io")]
 mod matrices;
+#[cfg(feature = "io")]
+pub mod meds;
+#[cfg(feature = "io")]
+mod near;
 #[cfg(feature = "io")]
 mod parquet_prices;
 mod prices;
@@ -46,6 +52,8 @@ mod table;
 pub mod tabular;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "io")]
+pub mod ward;
 #[cfg(feature = "yahoo")]
 mod yahoo;
 

@@ -30,6 +30,11 @@ pub trait Classifier {
         None
     }
 
+    /// Modules whose gradients are watched while training: names of parameters begin with them. None for most models.
+    fn parts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Into how many steps a forward pass falls: the embedding, four a layer, and the output.
     fn steps(&self) -> usize;
 
@@ -227,6 +232,10 @@ impl Classifier for Model {
 
     fn penalty(&self) -> Option<Tensor<1>> {
         self.classifier().penalty()
+    }
+
+    fn parts(&self) -> &'static [&'static str] {
+        self.classifier().parts()
     }
 
     fn steps(&self) -> usize {

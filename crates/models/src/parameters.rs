@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Gradients, Tensor, TensorData},
 };
 
-use crate::{Model, ModelError, model::to_vec, near_names};
+use crate::{Classifier, Model, ModelError, model::to_vec, near_names};
 
 /// One parameter as the weights file shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -128,6 +128,21 @@ pub(crate) fn names(model: &Model) -> Vec<Named> {
     };
     model.visit(&mut visitor);
     visitor.found
+}
+
+/// Where the parameters of each of [`Classifier::parts`] lie in [`flatten`].
+pub(crate) fn parts(model: &Model) -> Vec<Vec<Range<usize>>> {
+    let mut start = 0;
+    let mut ranges = vec![Vec::new(); model.parts().len()];
+    for parameter in names(model) {
+        let range = start..start + parameter.len();
+        start = range.end;
+        let module = parameter.name.split('.').next().unwrap_or_default();
+        if let Some(part) = model.parts().iter().position(|part| *part == module) {
+            ranges[part].push(range);
+        }
+    }
+    ranges
 }
 
 /// `MultiheadAttention` keeps its fused projection as two plain tensors; the maps of a `Sequential` are called by number.

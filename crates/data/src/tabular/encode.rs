@@ -1,31 +1,15 @@
 //! From text to the numbers that models take.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use chrono::NaiveDateTime;
 use ndarray::Array2;
 
 use super::{Table, TableSchema, split};
-use crate::{DataError, Dataset, FeatureGroup, Scaler, Seed, Split, Window, check_groups, csv_prices::parse_time};
-
-/// Categories that get a column of their own: the most frequent ones with at least [`LEAST_ROWS`] training rows.
-const MOST_CATEGORIES: usize = 24;
-const LEAST_ROWS: usize = 10;
-
-/// Columns of features while they are made.
-#[derive(Default)]
-struct Features {
-    names: Vec<String>,
-    columns: Vec<Vec<f32>>,
-    notices: Vec<String>,
-}
-
-impl Features {
-    fn push(&mut self, name: String, values: Vec<f32>) {
-        self.names.push(name);
-        self.columns.push(values);
-    }
-}
+use crate::{
+    DataError, Dataset, FeatureGroup, Scaler, Seed, Split, Window, check_groups, csv_prices::parse_time,
+    features::Features,
+};
 
 impl TableSchema {
     /// Rows for any experiment. Numbers keep a column and get a second one that says where they are missing, if they ever are; categories
@@ -64,7 +48,7 @@ impl TableSchema {
         }
         check_groups(&groups, features.names.len())?;
         if !allow_leaks {
-            no_perfect_predictor(&features, &labels, &train)?;
+            features.no_perfect_predictor(&train, |row| labels[row])?;
         }
         // The rows of a subject stand together, in the order of their times.
         let mut order: Vec<usize> = (0..table.rows).collect();
@@ -227,85 +211,15 @@ fn numbers(table: &Table, column: &str, train: &[usize], features: &mut Features
         }
     };
     let values: Vec<f32> = (0..table.rows).map(number).collect::<Result<_, _>>()?;
-    if train.iter().all(|&row| values[row].is_nan()) {
-        return Err(nothing_there(table, column));
+    match features.numbers(column, values, train) {
+        true => Ok(()),
+        false => Err(nothing_there(table, column)),
     }
-    let missing: Vec<f32> = values.iter().map(|value| f32::from(u8::from(value.is_nan()))).collect();
-    let first = train.iter().map(|&row| values[row]).find(|value| !value.is_nan());
-    if train
-        .iter()
-        .all(|&row| values[row].is_nan() || Some(values[row]) == first)
-    {
-        features
-            .notices
-            .push(format!("column `{column}` has one value only in training rows"));
-    }
-    features.push(column.into(), values);
-    if train.iter().any(|&row| missing[row] > 0.0) {
-        features.push(format!("{column} is missing"), missing);
-    }
-    Ok(())
 }
 
-/// One column a category; rarer ones, and those that training never saw, share `other` if training has any of them.
 fn categories(table: &Table, column: &str, train: &[usize], features: &mut Features) -> Result<(), DataError> {
-    const MISSING: &str = "missing";
-    let value = |row: usize| table.cell(column, row).unwrap_or(MISSING);
-    if train.iter().all(|&row| table.cell(column, row).is_none()) {
-        return Err(nothing_there(table, column));
+    match features.categories(column, table.rows, |row| table.cell(column, row), train) {
+        true => Ok(()),
+        false => Err(nothing_there(table, column)),
     }
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for &row in train {
-        *counts.entry(value(row)).or_default() += 1;
-    }
-    let mut own: Vec<(&str, usize)> = counts.iter().map(|(name, count)| (*name, *count)).collect();
-    own.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
-    own.retain(|(_, count)| *count >= LEAST_ROWS);
-    own.truncate(MOST_CATEGORIES);
-    let own: Vec<&str> = own.into_iter().map(|(name, _)| name).collect();
-    let unseen = (0..table.rows).filter(|&row| !counts.contains_key(value(row))).count();
-    if unseen > 0 {
-        features.notices.push(format!(
-            "column `{column}`: {unseen} rows outside training hold categories that training never saw; they count as none of its own"
-        ));
-    }
-    let flags = |holds: &dyn Fn(&str) -> bool| -> Vec<f32> {
-        (0..table.rows)
-            .map(|row| f32::from(u8::from(holds(value(row)))))
-            .collect()
-    };
-    for category in &own {
-        features.push(format!("{column}={category}"), flags(&|value| value == *category));
-    }
-    if own.len() < counts.len() {
-        features.push(format!("{column}=other"), flags(&|value| !own.contains(&value)));
-    }
-    if counts.len() == 1 {
-        features
-            .notices
-            .push(format!("column `{column}` has one value only in training rows"));
-    }
-    Ok(())
-}
-
-/// Refuses a column that tells the label of every training row: it is a copy of the outcome, or made from it.
-fn no_perfect_predictor(features: &Features, labels: &[f32], train: &[usize]) -> Result<(), DataError> {
-    for (name, values) in features.names.iter().zip(&features.columns) {
-        let mut ends = [[f32::INFINITY, f32::NEG_INFINITY]; 2];
-        let mut missing = false;
-        for &row in train {
-            let [low, high] = &mut ends[usize::from(labels[row] > 0.5)];
-            (*low, *high) = (low.min(values[row]), high.max(values[row]));
-            missing |= values[row].is_nan();
-        }
-        let both = ends.iter().all(|[low, high]| low <= high);
-        let apart = ends[0][1] < ends[1][0] || ends[1][1] < ends[0][0];
-        if both && apart && !missing {
-            return Err(DataError::Leak(format!(
-                "column `{name}` tells the label of all {} training rows: it is made from the outcome; expected it under `ignore`, or allow_leaks = true",
-                train.len()
-            )));
-        }
-    }
-    Ok(())
 }

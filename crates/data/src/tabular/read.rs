@@ -10,7 +10,7 @@ use std::{
 use polars::prelude::{DataType, ParquetReader, SerReader};
 
 use super::TableSchema;
-use crate::{DataError, csv_prices::open};
+use crate::{DataError, csv_prices::open, near::did_you_mean};
 
 /// Columns of a table as text; `None` where a cell is missing.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ fn places(path: &Path, names: &[String], wanted: &[&str]) -> Result<Vec<usize>, 
             (None, _) => Err(DataError::MissingColumn {
                 path: path.into(),
                 column: (*column).into(),
-                found: names.join(", "),
+                found: names.join(", ") + &did_you_mean(column, names.iter().map(String::as_str)),
             }),
         }
     };

@@ -1,6 +1,6 @@
 //! Which rows are fitted on, chosen on and reported on.
 
-use super::{Parts, TableSchema};
+use super::TableSchema;
 use crate::{Seed, Split};
 
 /// The part of each row. With subjects, all rows of one lie in one part, subjects drawn at random; else, with times, the parts follow one
@@ -27,7 +27,7 @@ pub(super) fn parts(
                 *known = (*known).min(rank);
             }
             return (0..rows)
-                .map(|row| part(schema.parts, f64::from(first[&times[row]]) / rows as f64))
+                .map(|row| schema.parts.of(f64::from(first[&times[row]]) / rows as f64))
                 .collect();
         }
         _ => subjects.to_vec(),
@@ -40,15 +40,6 @@ pub(super) fn parts(
     }
     units
         .iter()
-        .map(|&unit| part(schema.parts, place[unit as usize] as f64 / count as f64))
+        .map(|&unit| schema.parts.of(place[unit as usize] as f64 / count as f64))
         .collect()
-}
-
-fn part(parts: Parts, place: f64) -> Split {
-    // Half a unit in the last place keeps 0.6 + 0.2 from cutting one row early.
-    match place + 1e-12 {
-        place if place < parts.train => Split::Train,
-        place if place < parts.train + parts.validation => Split::Validation,
-        _ => Split::Test,
-    }
 }

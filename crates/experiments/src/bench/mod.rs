@@ -9,7 +9,7 @@ use chrono::NaiveDateTime;
 use disentangle_analysis::{Pca, probing, spectra::Spectrum};
 use disentangle_data::{Dataset, Scaler, Seed, Split, Window, synthetic::SyntheticConfig};
 use disentangle_models::{
-    Classifier, LargeConfig, Model, ModelConfig, SequenceConfig, SmallConfig, parallel,
+    Classifier, HealthcareConfig, LargeConfig, Model, ModelConfig, SequenceConfig, SmallConfig, parallel,
     train::{Control, Erm, Loss, Monitor, Task, TrainConfig, train},
 };
 use ndarray::{Array2, Array3};
@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 
 use crate::ExperimentError;
 
-/// Epochs of every training.
+/// Epochs of every training but `ehr`.
 const EPOCHS: usize = 10;
+/// Epochs of `ehr`; its peer is told the same.
+const EHR_EPOCHS: usize = 5;
 const REPEATS: usize = 3;
 
 /// Something to time.
@@ -35,7 +37,7 @@ const MATRICES: &str = include_str!("../../../../benches/peer/matrices.py");
 
 const CAUSAL: &str = include_str!("../../../../benches/peer/causal.py");
 
-const WORKLOADS: [Workload; 8] = [
+const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "finance",
         ours: finance,
@@ -57,6 +59,33 @@ const WORKLOADS: [Workload; 8] = [
                 "50",
                 "--batch",
                 "32",
+            ],
+        )),
+    },
+    Workload {
+        name: "ehr",
+        ours: ehr,
+        peer: Some((
+            TRAINING,
+            &[
+                "--model",
+                "healthcare",
+                "--rows",
+                "990",
+                "--sequence",
+                "10",
+                "--features",
+                "12",
+                "--hidden",
+                "128",
+                "--layers",
+                "3",
+                "--feed-forward",
+                "512",
+                "--epochs",
+                "5",
+                "--batch",
+                "0",
             ],
         )),
     },
@@ -232,6 +261,14 @@ fn small(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
     let model = ModelConfig::Small(SmallConfig::new(50)).init(Seed::new(0), device)?;
     let run = |epochs| fit(&model, &dataset, 32, epochs, device, threads);
     timed(1000 * EPOCHS, REPEATS, || run(1), || run(EPOCHS))
+}
+
+/// The healthcare model at the notebook's sizes; both attentions see all features, as there.
+fn ehr(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
+    let dataset = rows(990, 10, 12);
+    let model = ModelConfig::Healthcare(HealthcareConfig::shared(12, 10)).init(Seed::new(0), device)?;
+    let run = |epochs| fit(&model, &dataset, 0, epochs, device, threads);
+    timed(990 * EHR_EPOCHS, REPEATS, || run(1), || run(EHR_EPOCHS))
 }
 
 /// The notebook's 45 trainings, side by side on the threads.

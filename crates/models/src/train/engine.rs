@@ -1,6 +1,7 @@
 //! Epochs, steps, early stopping.
 
 use std::{
+    ops::Range,
     path::PathBuf,
     sync::{
         Arc,
@@ -162,6 +163,7 @@ pub fn train(
         let run = Run {
             workers: Workers::start(scope, control.threads, model, task, device),
             rate: model.dropout(),
+            parts: parameters::parts(model),
             penalised: model.penalty().is_some(),
             task,
             config,
@@ -187,6 +189,8 @@ fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
 struct Run<'a> {
     workers: Workers,
     rate: f64,
+    /// Where the gradients lie that are watched.
+    parts: Vec<Vec<Range<usize>>>,
     penalised: bool,
     task: &'a Task<'a>,
     config: &'a TrainConfig,
@@ -238,20 +242,21 @@ impl Run<'_> {
                 );
                 return Err(ModelError::Train(reason));
             }
-            state.progress.history.push(epoch);
             let watched = match self.config.monitor {
                 Monitor::Validation => Some(epoch.validation_loss),
                 Monitor::Train => Some(epoch.train_loss),
                 Monitor::Off => None,
             };
+            let number = epoch.epoch;
             let better = watched.is_none_or(|watched| state.progress.best_loss.is_none_or(|best| watched < best));
             if better {
                 state.progress.best_loss = watched;
-                state.progress.best_epoch = epoch.epoch;
+                state.progress.best_epoch = number;
                 state.best.clone_from(&state.parameters);
             }
             // An event too many is cut off when a run is resumed; one too few could not be made again.
             (control.on_epoch)(&epoch);
+            state.progress.history.push(epoch);
             if control
                 .checkpoint
                 .as_ref()
@@ -285,6 +290,8 @@ impl Run<'_> {
                 .shuffle(&mut order);
         }
         let (mut total, mut penalty, mut norm) = (0.0, 0.0, 0.0);
+        let mut part_norms = vec![0.0; self.parts.len()];
+        let steps = order.len().div_ceil(size) as f64;
         let mut version = Version {
             number: state.adam.steps,
             parameters: Arc::new(state.parameters.clone()),
@@ -296,7 +303,12 @@ impl Run<'_> {
             let (loss, mut gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
             total += loss * windows.len() as f64;
             penalty += self.penalty(&version, &mut gradient)?;
-            norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+            let square = |part: &[f32]| part.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+            norm = square(&gradient).sqrt();
+            for (mean, ranges) in part_norms.iter_mut().zip(&self.parts) {
+                let squares = ranges.iter().map(|range| square(&gradient[range.clone()]));
+                *mean += squares.sum::<f64>().sqrt() / steps;
+            }
             state
                 .adam
                 .step(&mut state.parameters, &gradient, self.config.learning_rate);
@@ -313,8 +325,9 @@ impl Run<'_> {
                 .task
                 .loss
                 .mean(&validation, &self.task.dataset.labels(self.task.validation)),
-            penalty: penalty / order.len().div_ceil(size) as f64,
+            penalty: penalty / steps,
             gradient_norm: norm,
+            part_norms,
         }))
     }
 

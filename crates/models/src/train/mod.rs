@@ -17,7 +17,7 @@ pub use strategy::{Batch, Erm, LossAndGradient, Strategy};
 use serde::{Deserialize, Serialize};
 
 /// What is measured after each epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: usize,
@@ -30,6 +30,9 @@ pub struct Epoch {
     pub penalty: f64,
     /// Euclidean norm of the last batch's gradient.
     pub gradient_norm: f64,
+    /// Euclidean norm of the gradient of each of [`crate::Classifier::parts`], mean over the epoch's steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub part_norms: Vec<f64>,
 }
 
 #[cfg(test)]

@@ -259,6 +259,10 @@ impl Classifier for Healthcare {
         self.config.dropout
     }
 
+    fn parts(&self) -> &'static [&'static str] {
+        &["clinical_attention", "admin_attention"]
+    }
+
     fn steps(&self) -> usize {
         6 + STEPS * self.config.layers
     }
