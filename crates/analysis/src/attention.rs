@@ -17,7 +17,7 @@ pub struct Attention {
 
 /// Measures `[row, head, query, key]`, whose last axis adds up to 1 (the attention itself; the notebook soft-maxes it again). A weight of 0
 /// adds no entropy.
-pub fn attention(pattern: ArrayView4<f32>) -> Attention {
+pub fn attention(pattern: ArrayView4<f64>) -> Attention {
     let (rows, heads, queries, keys) = pattern.dim();
     let each = (heads * queries) as f64;
     let mut found = Attention {
@@ -27,8 +27,7 @@ pub fn attention(pattern: ArrayView4<f32>) -> Attention {
     for row in pattern.axis_iter(Axis(0)) {
         let mut received = vec![0.0; keys];
         let mut entropy = 0.0;
-        for (place, weight) in row.iter().enumerate() {
-            let weight = f64::from(*weight);
+        for (place, &weight) in row.iter().enumerate() {
             received[place % keys] += weight / each;
             if weight > 0.0 {
                 entropy -= weight * weight.ln();

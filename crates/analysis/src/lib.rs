@@ -19,7 +19,9 @@
 
 pub mod activations;
 mod adam;
+pub mod association;
 pub mod attention;
+pub mod boosting;
 mod bootstrap;
 pub mod causal;
 pub mod classification;

@@ -26,6 +26,7 @@
 //! ```
 
 mod backend;
+mod baselines;
 pub mod bench;
 pub mod capacity;
 pub mod cards;
@@ -34,6 +35,7 @@ mod cells;
 pub mod commands;
 mod context;
 pub mod disentangle;
+pub mod ehr;
 mod environment;
 mod error;
 mod experiment;

@@ -1,6 +1,11 @@
 //! The `disentangle` binary: arguments in, exit codes out.
 
-use std::{path::PathBuf, process::ExitCode, sync::atomic::Ordering, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::atomic::Ordering,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand};
 use disentangle_experiments::{
@@ -51,6 +56,20 @@ enum Command {
         out: Option<PathBuf>,
         #[command(flatten)]
         machine: Machine,
+    },
+    /// Audits your own table or MEDS dataset: leakage, training, importance, causal effects, subgroups, report.
+    Audit {
+        /// A CSV (also gzip) or Parquet table, or the folder of a MEDS dataset.
+        #[arg(long)]
+        data: PathBuf,
+        /// A TOML file that says what the table's columns are; `dataset describe` proposes one.
+        #[arg(long)]
+        schema: Option<PathBuf>,
+        /// A TOML file that says which codes of a MEDS dataset are predicted from; its own task.toml if absent.
+        #[arg(long)]
+        task: Option<PathBuf>,
+        #[command(flatten)]
+        run: RunArguments,
     },
     /// Shows two or more runs side by side.
     Compare {
@@ -109,6 +128,13 @@ struct ExperimentArguments {
     /// Its name; see `list`.
     name: String,
     #[command(flatten)]
+    run: RunArguments,
+}
+
+/// What every run takes.
+#[derive(Debug, Args)]
+struct RunArguments {
+    #[command(flatten)]
     machine: Machine,
     /// The (first) seed.
     #[arg(long, default_value_t = 0)]
@@ -166,7 +192,13 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), ExperimentError> {
     match command {
-        Command::Experiment(arguments) => experiment(&arguments),
+        Command::Experiment(arguments) => experiment(&arguments.name, &arguments.run, &[]),
+        Command::Audit {
+            data,
+            schema,
+            task,
+            run,
+        } => audit(&data, schema.as_deref(), task.as_deref(), &run),
         Command::List => show(&commands::list(&Backend::Flex.open()?)?),
         Command::Analyze {
             activations,
@@ -207,8 +239,35 @@ fn run(command: Command) -> Result<(), ExperimentError> {
     }
 }
 
-fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
-    let chosen = registry::experiment(&arguments.name)?;
+/// `audit` is an experiment whose data stands in options of its own.
+fn audit(
+    data: &Path,
+    schema: Option<&Path>,
+    task: Option<&Path>,
+    arguments: &RunArguments,
+) -> Result<(), ExperimentError> {
+    if !data.exists() {
+        return Err(ExperimentError::Input(format!(
+            "{}: there is no such file or folder",
+            data.display()
+        )));
+    }
+    if !data.is_dir() && schema.is_none() && arguments.config.is_none() {
+        return Err(ExperimentError::Input(format!(
+            "{}: needs `--schema FILE`, which says what its columns are; `dataset describe` proposes one",
+            data.display()
+        )));
+    }
+    let named = [("dataset", Some(data)), ("schema", schema), ("task", task)];
+    let sets = named
+        .into_iter()
+        .filter_map(|(key, path)| Some(format!("{key}={}", path?.display())));
+    experiment("audit", arguments, &sets.collect::<Vec<_>>())
+}
+
+/// Runs the experiment called `name` with `sets` before those of the command line.
+fn experiment(name: &str, arguments: &RunArguments, sets: &[String]) -> Result<(), ExperimentError> {
+    let chosen = registry::experiment(name)?;
     let threads = arguments.machine.threads();
     // Analyses that use rayon stay within the same number of threads.
     if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
@@ -218,7 +277,7 @@ fn experiment(arguments: &ExperimentArguments) -> Result<(), ExperimentError> {
         backend: arguments.machine.backend,
         seed: arguments.seed,
         seeds: arguments.seeds,
-        sets: arguments.sets.clone(),
+        sets: sets.iter().chain(&arguments.sets).cloned().collect(),
         config: arguments.config.clone(),
         out: arguments.out.clone(),
         threads,

@@ -5,8 +5,15 @@ use std::path::Path;
 use disentangle_report::read_json;
 
 use crate::{
-    Experiment, ExperimentError, Finished, Options, Render, capacity::Capacity, causal::Causal,
-    disentangle::Disentangle, execute, finance::Finance, synthetic::Synthetic, toy::ToySuperposition,
+    Experiment, ExperimentError, Finished, Options, Render,
+    capacity::Capacity,
+    causal::Causal,
+    disentangle::Disentangle,
+    ehr::{Audit, Ehr},
+    execute,
+    finance::Finance,
+    synthetic::Synthetic,
+    toy::ToySuperposition,
 };
 
 /// An experiment without its types.
@@ -30,6 +37,8 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Capacity>(),
         entry::<Disentangle>(),
         entry::<Causal>(),
+        entry::<Ehr>(),
+        entry::<Audit>(),
         entry::<ToySuperposition>(),
     ]
 }

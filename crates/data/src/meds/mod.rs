@@ -9,6 +9,7 @@ mod ahead;
 mod dataset;
 mod events;
 mod labels;
+mod propose;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ mod write;
 pub use dataset::Audited;
 pub use events::Event;
 pub(crate) use labels::Sample;
+pub use propose::propose_task;
 pub use task::{Aggregate, Codes, MedsColumn, MedsGroup, MedsTask, Over, Span};
 pub use validate::{Contents, validate};
 pub(crate) use window::Windower;

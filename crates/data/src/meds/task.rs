@@ -311,6 +311,13 @@ impl MedsTask {
         Ok(())
     }
 
+    /// What environments are called: `hospital` for codes `HOSPITAL//*`.
+    pub fn environment_kind(&self) -> Option<String> {
+        let code = self.environment.as_ref()?;
+        let name = code.trim_end_matches(['*', '/', ':', '|']).to_lowercase();
+        Some(if name.is_empty() { "environment".into() } else { name })
+    }
+
     /// Every column with its group's name, in the order of groups and columns.
     pub fn columns(&self) -> impl Iterator<Item = (&str, &str, &MedsColumn)> {
         let groups = self.groups.iter();

@@ -46,7 +46,7 @@ pub struct WardConfig {
 impl Default for WardConfig {
     fn default() -> Self {
         Self {
-            patients: 800,
+            patients: 1500,
             agreement: vec![0.9, 0.85, 0.8],
             held_out_agreement: 0.5,
             held_out_share: 0.2,

@@ -117,7 +117,7 @@ impl Default for CausalSettings {
 }
 
 impl CausalSettings {
-    pub(super) fn check(&self) -> Result<(), ExperimentError> {
+    pub(crate) fn check(&self) -> Result<(), ExperimentError> {
         self.training.check()?;
         for (key, value, least) in [
             ("rows", self.rows, 2),

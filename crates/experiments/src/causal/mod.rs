@@ -22,7 +22,8 @@ use disentangle_analysis::{
     probing,
 };
 use disentangle_data::{Seed, Split};
-use disentangle_models::{Classifier, Model, weights};
+use disentangle_models::{Classifier, Model, train::Trained, weights};
+use disentangle_report::{Section, Verdict};
 use ndarray::Array3;
 
 pub use config::{CausalSettings, Orientation};
@@ -72,20 +73,7 @@ impl Experiment for Causal {
         let root = Seed::new(seed);
         let rows = config.data.load(&config.environments, config.rows, root)?;
         // Sizes that cannot work, unknown places and foreign weights are found before a folder is made.
-        let model = start_model(config, &rows, root, device)?;
-        let plan = Plan::new(config, &rows.dataset, &model, device)?;
-        disturb::columns(config, &rows.dataset, &plan)?;
-        let mut hash = blake3::Hasher::new();
-        hash.update(rows.hash.as_bytes());
-        if let Some(path) = &config.weights {
-            let error = |error| ExperimentError::Input(format!("{}: cannot be read: {error}", path.display()));
-            hash.update(&std::fs::read(path).map_err(error)?);
-        }
-        Ok(Input {
-            rows,
-            plan,
-            hash: hash.finalize().to_hex().to_string(),
-        })
+        Input::new(config, rows, root, device)
     }
 
     fn input_hash(input: &Input) -> String {
@@ -96,55 +84,99 @@ impl Experiment for Causal {
         let dataset = &input.rows.dataset;
         let start = start_model(config, &input.rows, context.root(), context.device)?;
         let trained = training::fit(&start, dataset, &config.training, context)?;
-        let model = trained.model.clone();
-        saved::save(dataset, &model, &input.rows.preprocess, context)?;
-        let asked = Asked {
-            config,
-            input,
-            model: &model,
-            bootstrap: Bootstrap::new(input.rows.block, config.resamples, context.root().child("bootstrap")),
-            context,
-        };
-        let bar = context.progress("causal analyses", 6);
-        let step = || {
-            bar.inc(1);
-            context.go_on()
-        };
-        let data = asked.data_card()?;
-        let importance = asked.importance()?;
-        let interventions = asked.interventions()?;
-        step()?;
-        let total_effects = asked.total_effects()?;
-        step()?;
-        let traced = asked.traced()?;
-        step()?;
-        let robustness = asked.robustness()?;
-        step()?;
-        let interactions = asked.interactions()?;
-        step()?;
-        let attribution = asked.attribution()?;
-        step()?;
-        bar.finish_and_clear();
-        Ok(Outcome {
-            schema_version: 1,
-            kind: "run".into(),
-            experiment: Self::NAME.into(),
-            seed: context.seed,
-            data,
-            model: ModelCard::new(&model),
-            training: Training::new(trained),
-            importance,
-            interventions,
-            total_effects,
-            traced,
-            robustness,
-            interactions,
-            attribution,
-        })
+        saved::save(dataset, &trained.model, &input.rows.preprocess, context)?;
+        analyse(config, input, trained, context)
     }
 }
 
-fn start_model(
+impl Input {
+    /// Checks what is asked of rows that were read.
+    pub(crate) fn new(
+        config: &CausalSettings,
+        rows: LoadedRows,
+        seed: Seed,
+        device: &Device,
+    ) -> Result<Self, ExperimentError> {
+        let model = start_model(config, &rows, seed, device)?;
+        let plan = Plan::new(config, &rows.dataset, &model, device)?;
+        disturb::columns(config, &rows.dataset, &plan)?;
+        let mut hash = blake3::Hasher::new();
+        hash.update(rows.hash.as_bytes());
+        if let Some(path) = &config.weights {
+            let error = |error| ExperimentError::Input(format!("{}: cannot be read: {error}", path.display()));
+            hash.update(&std::fs::read(path).map_err(error)?);
+        }
+        Ok(Self {
+            rows,
+            plan,
+            hash: hash.finalize().to_hex().to_string(),
+        })
+    }
+
+    /// Of the rows and of the weights to start from.
+    pub(crate) fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    pub(crate) fn rows(&self) -> &LoadedRows {
+        &self.rows
+    }
+}
+
+/// Importance, effects, robustness, interactions and attributions of a trained model.
+pub(crate) fn analyse(
+    config: &CausalSettings,
+    input: &Input,
+    trained: Trained,
+    context: &Context,
+) -> Result<Outcome, ExperimentError> {
+    let model = trained.model.clone();
+    let asked = Asked {
+        config,
+        input,
+        model: &model,
+        bootstrap: Bootstrap::new(input.rows.block, config.resamples, context.root().child("bootstrap")),
+        context,
+    };
+    let bar = context.progress("causal analyses", 6);
+    let step = || {
+        bar.inc(1);
+        context.go_on()
+    };
+    let data = asked.data_card()?;
+    let importance = asked.importance()?;
+    let interventions = asked.interventions()?;
+    step()?;
+    let total_effects = asked.total_effects()?;
+    step()?;
+    let traced = asked.traced()?;
+    step()?;
+    let robustness = asked.robustness()?;
+    step()?;
+    let interactions = asked.interactions()?;
+    step()?;
+    let attribution = asked.attribution()?;
+    step()?;
+    bar.finish_and_clear();
+    Ok(Outcome {
+        schema_version: 1,
+        kind: "run".into(),
+        experiment: Causal::NAME.into(),
+        seed: context.seed,
+        data,
+        model: ModelCard::new(&model),
+        training: Training::new(trained),
+        importance,
+        interventions,
+        total_effects,
+        traced,
+        robustness,
+        interactions,
+        attribution,
+    })
+}
+
+pub(crate) fn start_model(
     config: &CausalSettings,
     rows: &LoadedRows,
     seed: Seed,
@@ -168,6 +200,18 @@ fn start_model(
         None => Ok(model),
         Some(path) => Ok(weights::load(model, path, device)?),
     }
+}
+
+/// The sections of its report.
+pub(crate) fn sections_of(outcome: &Outcome) -> Vec<Section> {
+    let mut all = sections::all(outcome);
+    all.push(render::data(outcome));
+    all
+}
+
+/// The conclusions of its report.
+pub(crate) fn verdicts_of(outcome: &Outcome) -> Vec<Verdict> {
+    verdicts::verdicts(outcome)
 }
 
 /// What all parts of the analysis need.

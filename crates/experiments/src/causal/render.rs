@@ -30,8 +30,7 @@ impl Render for Outcome {
     }
 
     fn report(&self) -> Report {
-        let mut sections = sections::all(self);
-        sections.push(data(self));
+        let sections = super::sections_of(self);
         Report {
             title: format!("Causal: {} with {}", self.data.name, self.model.family),
             subtitle: format!(
@@ -316,7 +315,7 @@ fn place_text(traced: &Traced) -> String {
 }
 
 /// What went in.
-fn data(outcome: &Outcome) -> Section {
+pub(super) fn data(outcome: &Outcome) -> Section {
     let data = &outcome.data;
     let environments = data.environments.iter().map(|one| {
         vec![

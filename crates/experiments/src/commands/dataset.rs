@@ -8,12 +8,15 @@ use disentangle_data::{
     finance::FinanceFeatures,
     format_time,
     market::{MarketConfig, simulate},
+    meds::propose_task,
     read_prices,
     synthetic::SyntheticConfig,
     tabular::propose,
+    ward::WardConfig,
     write_parquet, write_table,
 };
 use disentangle_report::write_file;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{ExperimentError, settings};
@@ -23,9 +26,9 @@ use crate::{ExperimentError, settings};
 pub enum DatasetCommand {
     /// Makes simulated data with its ground truth beside it.
     Generate {
-        /// `market`, `multifeature` or `biased`.
+        /// `market`, `multifeature`, `biased` or `ward`.
         kind: String,
-        /// Where the Parquet file goes; the truth goes beside it as JSON.
+        /// Where the Parquet file goes, its truth beside it as JSON; of the ward, a new folder for a MEDS dataset with its truth.
         #[arg(long)]
         out: PathBuf,
         /// Parameters, as key=value.
@@ -47,10 +50,21 @@ pub enum DatasetCommand {
         #[arg(long, default_value = ".cache/yahoo")]
         out: PathBuf,
     },
-    /// Checks a price file and says what it holds; proposes a schema for any other table.
+    /// Says what a price file holds; proposes a schema for any other table, and a task for a MEDS dataset.
     Describe {
-        /// CSV (also gzip) or Parquet.
+        /// CSV (also gzip) or Parquet, or the folder of a MEDS dataset.
         file: PathBuf,
+    },
+    /// Checks a whole MEDS dataset, or a table against its schema, and says what it holds.
+    Validate {
+        /// The folder of a MEDS dataset, or a table.
+        path: PathBuf,
+        /// Of a table.
+        #[arg(long)]
+        schema: Option<PathBuf>,
+        /// Of a MEDS dataset: what is predicted from what; its own task.toml if absent.
+        #[arg(long)]
+        task: Option<PathBuf>,
     },
 }
 
@@ -64,8 +78,9 @@ pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
         DatasetCommand::Generate { kind, out, sets } if kind == "biased" => {
             synthetic(&SyntheticConfig::biased(), out, sets)
         }
+        DatasetCommand::Generate { kind, out, sets } if kind == "ward" => ward(out, sets),
         DatasetCommand::Generate { kind, .. } => Err(ExperimentError::Input(format!(
-            "unknown dataset `{kind}`; expected one of: market, multifeature, biased"
+            "unknown dataset `{kind}`; expected one of: market, multifeature, biased, ward"
         ))),
         DatasetCommand::Fetch {
             symbols,
@@ -73,7 +88,9 @@ pub fn dataset(command: &DatasetCommand) -> Result<String, ExperimentError> {
             end,
             out,
         } => fetch(symbols, *start, *end, out),
+        DatasetCommand::Describe { file } if file.is_dir() => Ok(propose_task(file)?),
         DatasetCommand::Describe { file } => describe(file),
+        DatasetCommand::Validate { path, schema, task } => super::validate(path, schema.as_deref(), task.as_deref()),
     }
 }
 
@@ -111,6 +128,41 @@ fn generate(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
         "shortcut": {"group": "calendar", "holds_until_before": config.shortcut_end},
     });
     write_truth(out, &truth, prices.len())
+}
+
+/// The ward as a MEDS dataset; `seed` and `shard_rows` are keys beside the ward's.
+fn ward(out: &Path, sets: &[String]) -> Result<String, ExperimentError> {
+    let start = WardFiles::default();
+    let files: WardFiles = settings::resolve(&start, None, sets)?;
+    // The patients of `experiment ehr` with the same seed.
+    let events = files
+        .ward
+        .write(out, files.shard_rows, Seed::new(files.seed).child("data"))?;
+    Ok(format!(
+        "{events} events of {} patients in {}: MEDS files, task.toml, and the truth in truth/\n",
+        files.ward.patients,
+        out.display()
+    ))
+}
+
+/// Keys of a ward in files.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct WardFiles {
+    seed: u64,
+    /// Events after which a new shard begins.
+    shard_rows: usize,
+    #[serde(flatten)]
+    ward: WardConfig,
+}
+
+impl Default for WardFiles {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            shard_rows: 10_000_000,
+            ward: WardConfig::default(),
+        }
+    }
 }
 
 /// The ground truth beside the data, and what is said of both.

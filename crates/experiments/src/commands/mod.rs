@@ -6,6 +6,7 @@ mod dataset;
 mod list;
 mod predict;
 mod rerender;
+mod validate;
 
 pub use analyze::analyze;
 pub use compare::compare;
@@ -13,3 +14,4 @@ pub use dataset::{DatasetCommand, dataset};
 pub use list::list;
 pub use predict::predict;
 pub use rerender::rerender;
+use validate::validate;

@@ -1,16 +1,13 @@
 //! Out-of-sample performance and importance with intervals.
 
+use super::outcome::Performance;
 use disentangle_analysis::{
     Bootstrap, Estimate,
     classification::{RankedScores, accuracy, calibration_error, log_loss, roc_auc, sigmoid},
     importance::weighted_mean,
-    logistic::Logistic,
     multiple::permutation_p,
 };
 use disentangle_data::{Dataset, Seed, Split};
-use ndarray::{Array2, Array3};
-
-use super::outcome::Performance;
 
 /// Scores of one model on one set of rows.
 pub(super) struct Scored<'a> {
@@ -86,42 +83,6 @@ fn null_auc(scored: &Scored, seed: Seed, draws: usize, order: impl Fn(Seed) -> V
 pub(super) fn difference(ours: &[f64], theirs: &[f64], labels: &[f32], bootstrap: &Bootstrap) -> Estimate {
     let (ours, theirs) = (RankedScores::new(ours, labels), RankedScores::new(theirs, labels));
     bootstrap.estimate_weighted(labels.len(), |weights| Some(ours.auc(weights)? - theirs.auc(weights)?))
-}
-
-/// Windows laid out flat, `[window, lookback * feature]`.
-fn flat(inputs: Array3<f32>) -> Array2<f64> {
-    let (rows, positions, features) = inputs.dim();
-    let values = inputs.iter().map(|&x| f64::from(x)).collect();
-    Array2::from_shape_vec((rows, positions * features), values).unwrap_or_default()
-}
-
-/// Training rows of the linear baseline, at most: its optimiser holds them all in f64.
-const LOGISTIC_ROWS: usize = 20_000;
-
-/// A logistic regression on the flat window, fitted on training rows; its ridge penalty is the one of {1, 10, 100, 1000}
-/// with the smallest log loss on validation rows.
-pub(super) fn fit_logistic(dataset: &Dataset) -> Result<Logistic, String> {
-    let mut train = dataset.part(Split::Train);
-    let latest = train.len().saturating_sub(LOGISTIC_ROWS);
-    train.drain(..latest);
-    let validation = dataset.part(Split::Validation);
-    let (x, y) = (flat(dataset.inputs(&train)), dataset.labels(&train));
-    let (x_validation, y_validation) = (flat(dataset.inputs(&validation)), dataset.labels(&validation));
-    let mut best: Option<(f64, Logistic)> = None;
-    for penalty in [1.0, 10.0, 100.0, 1000.0] {
-        let fit = Logistic::fit(x.view(), &y, penalty)?;
-        let loss = log_loss(&fit.logits(&x_validation), &y_validation).unwrap_or(f64::INFINITY);
-        if best.as_ref().is_none_or(|(least, _)| loss < *least) {
-            best = Some((loss, fit));
-        }
-    }
-    best.map(|(_, fit)| fit)
-        .ok_or_else(|| "no penalty could be fitted".into())
-}
-
-/// Its logits of some windows.
-pub(super) fn logistic_logits(fit: &Logistic, dataset: &Dataset, rows: &[usize]) -> Vec<f64> {
-    fit.logits(&flat(dataset.inputs(rows)))
 }
 
 /// The constant logit of the training rows' positive rate.

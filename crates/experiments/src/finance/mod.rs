@@ -25,10 +25,11 @@ pub use source::{EMBEDDED, Loaded, load};
 
 use crate::{
     Context, Experiment, ExperimentError,
+    baselines::{fit_logistic, logistic_logits},
     cards::{ModelCard, Training},
     training,
 };
-use evaluate::{Scored, difference, fit_logistic, logistic_logits, majority_logit, performance};
+use evaluate::{Scored, difference, majority_logit, performance};
 use outcome::{DataCard, PartCard, PartImportance, Performance, Representation};
 
 /// The experiment.

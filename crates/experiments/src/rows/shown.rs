@@ -1,6 +1,6 @@
 //! Keys of other configurations beside those of one's own.
 
-use disentangle_data::synthetic::SyntheticConfig;
+use disentangle_data::{synthetic::SyntheticConfig, ward::WardConfig};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _, ser::Error as _};
 use serde_json::{Map, Value};
 
@@ -49,6 +49,17 @@ impl Shown for Generated {
 
     fn shows(key: &str) -> bool {
         key != "dataset"
+    }
+}
+
+/// All of the simulated ward.
+pub(super) struct OfWard;
+
+impl Shown for OfWard {
+    type Config = WardConfig;
+
+    fn shows(_: &str) -> bool {
+        true
     }
 }
 

@@ -1,0 +1,94 @@
+//! Health records: a MEDS dataset from its folder, and the simulated ward.
+
+use std::path::Path;
+
+use disentangle_data::{
+    Seed,
+    meds::{Audited, MedsTask},
+};
+
+use super::{LoadedRows, RowSettings, environments};
+use crate::ExperimentError;
+
+impl RowSettings {
+    /// The simulated ward: hospitals of training, and the one held out.
+    pub(super) fn ward(&self, seed: Seed) -> Result<LoadedRows, ExperimentError> {
+        let audited = self.ward.dataset(self.allow_leaks, seed.child("data"))?;
+        let hash = blake3::hash(b"").to_hex().to_string();
+        Ok(loaded(audited, &self.ward.task()?, hash))
+    }
+
+    /// A MEDS dataset. Its hash is of the task and of the names, sizes and times of change of its files, which may be large.
+    pub(super) fn records(&self, folder: &Path, seed: Seed) -> Result<LoadedRows, ExperimentError> {
+        let own = folder.join("task.toml");
+        let path = match &self.task {
+            Some(path) => path,
+            None if own.is_file() => &own,
+            None => {
+                let reason = format!(
+                    "{}: says nothing of what to predict from what; expected task=FILE.toml, which `dataset describe` proposes",
+                    folder.display()
+                );
+                return Err(ExperimentError::Input(reason));
+            }
+        };
+        let task = MedsTask::read(path)?;
+        let audited = task.dataset(folder, self.allow_leaks, seed.child("split"))?;
+        let hash = hash(folder, path)
+            .map_err(|error| ExperimentError::Input(format!("{}: cannot be read: {error}", folder.display())))?;
+        Ok(loaded(audited, &task, hash))
+    }
+}
+
+fn loaded(audited: Audited, task: &MedsTask, hash: String) -> LoadedRows {
+    let Audited { mut dataset, checks } = audited;
+    let environments = environments::of_test_rows(
+        &mut dataset,
+        task.environment_kind().as_deref(),
+        "test rows, whose subjects training did not see",
+    );
+    let preprocess = serde_json::json!({
+        "kind": "meds",
+        "task": task,
+        "features": dataset.features,
+        "groups": dataset.groups,
+        "scaler": dataset.scaler,
+        "lookback": dataset.lookback,
+    });
+    LoadedRows {
+        preprocess,
+        block: 1,
+        environments,
+        audit: checks,
+        hash,
+        dataset,
+    }
+}
+
+fn hash(root: &Path, task: &Path) -> std::io::Result<String> {
+    let mut hash = blake3::Hasher::new();
+    hash.update(&std::fs::read(task)?);
+    let mut folders = vec![root.to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?.path();
+            if entry.is_dir() {
+                folders.push(entry);
+            } else {
+                files.push(entry);
+            }
+        }
+    }
+    files.sort();
+    for file in files {
+        let about = file.metadata()?;
+        let changed = about
+            .modified()?
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        let name = file.strip_prefix(root).unwrap_or(&file).display();
+        hash.update(format!("{name} {} {}\n", about.len(), changed.as_nanos()).as_bytes());
+    }
+    Ok(hash.finalize().to_hex().to_string())
+}
