@@ -39,6 +39,8 @@ pub mod moments;
 pub mod multiple;
 pub mod overlap;
 mod pca;
+#[cfg(test)]
+mod population_tests;
 pub mod probe;
 #[cfg(feature = "probing")]
 pub mod probing;

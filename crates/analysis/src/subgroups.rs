@@ -71,7 +71,8 @@ pub struct Subgroups {
     /// The same of the false positive rate.
     pub false_positive_gap: Estimate,
     /// The larger of both gaps (Hardt, Price and Srebro 2016; Fairlearn's `equalized_odds_difference`). Its p value permutes the subgroups of
-    /// cases among cases of the same label: under the null the prediction does not depend on the subgroup once the label is known.
+    /// cases among cases of the same label: under the null the prediction does not depend on the subgroup once the label is known. Where a case changes its subgroup, it is that
+    /// of the first row of every case.
     pub equalised_odds_difference: Estimate,
 }
 
@@ -148,9 +149,8 @@ pub fn subgroups(population: &Population, least_cases: usize, bootstrap: &Bootst
     });
     let (true_positive_gap, false_positive_gap) = (gaps.next().unwrap_or_default(), gaps.next().unwrap_or_default());
     let mut difference = gaps.next().unwrap_or_default();
-    difference.p = difference.value.and_then(|observed| {
-        let null = null(&rates, &compared, draws, bootstrap.seed.child("subgroups"))?;
-        // The largest gap is the extreme one.
+    difference.p = difference.value.and_then(|_| {
+        let (observed, null) = null(&rates, &compared, draws, bootstrap.seed.child("subgroups"))?;
         permutation_p(observed, &null)
     });
     Subgroups {
@@ -209,27 +209,29 @@ fn one(name: &str, rows: &[usize], rates: &Rates, bootstrap: &Bootstrap) -> Subg
     }
 }
 
-/// Differences with subgroups permuted among cases of the same labels; `None` where a case changes its subgroup, so that cases are not
-/// exchangeable.
-fn null(rates: &Rates, compared: &[u32], draws: usize, seed: Seed) -> Option<Vec<f64>> {
+/// The difference, and differences with subgroups permuted among cases of the same labels, which are exchangeable under the null. Where a case
+/// changes its subgroup, both are of the first row of every case.
+fn null(rates: &Rates, compared: &[u32], draws: usize, seed: Seed) -> Option<(f64, Vec<f64>)> {
     let population = rates.population;
     let mut cases: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (row, case) in population.cases.iter().enumerate() {
         cases.entry(*case).or_default().push(row);
     }
-    // Cases with the same labels are exchangeable.
+    let changes = |rows: &Vec<usize>| {
+        let first = population.member[rows[0]];
+        rows.iter().any(|&row| population.member[row] != first)
+    };
+    if cases.values().any(changes) {
+        cases.values_mut().for_each(|rows| rows.truncate(1));
+    }
+    let mut counted = vec![0.0; population.labels.len()];
     let mut strata: BTreeMap<(bool, bool), Vec<&Vec<usize>>> = BTreeMap::new();
     for rows in cases.values() {
-        if rows
-            .iter()
-            .any(|&row| population.member[row] != population.member[rows[0]])
-        {
-            return None;
-        }
+        rows.iter().for_each(|&row| counted[row] = 1.0);
         let any = |label: bool| rows.iter().any(|&row| (population.labels[row] > 0.5) == label);
         strata.entry((any(true), any(false))).or_default().push(rows);
     }
-    let ones = vec![1.0; population.labels.len()];
+    let observed = rates.gaps(population.member, compared, &counted)[2]?;
     let mut member = population.member.to_vec();
     let draw = |member: &mut Vec<Option<u32>>, rng: &mut Random| {
         for cases in strata.values() {
@@ -239,8 +241,8 @@ fn null(rates: &Rates, compared: &[u32], draws: usize, seed: Seed) -> Option<Vec
                 case.iter().for_each(|&row| member[row] = given);
             }
         }
-        rates.gaps(member, compared, &ones)[2]
+        rates.gaps(member, compared, &counted)[2]
     };
     let values = (0..draws).map(|index| draw(&mut member, &mut seed.index(index as u64).rng()));
-    Some(values.flatten().collect())
+    Some((observed, values.flatten().collect()))
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Dataset`] holds rows, windows over them, labels, named feature groups with roles, and splits. Sources make one:
 //! [`finance::FinanceFeatures`] from [`Prices`], which [`market::simulate`], a CSV or Parquet file (feature `io`) or Yahoo
-//! (feature `yahoo`) provide; and [`synthetic`] rows with known causes and a known shortcut. The [`audit`] stops a run whose features look ahead.
+//! (feature `yahoo`) provide; [`tabular`] and [`meds`] tables and health records, or a simulated [`ward`]; and [`synthetic`] rows with known causes and a known shortcut. The [`audit`] stops a run whose features look ahead.
 //!
 //! ```
 //! use disentangle_data::{Split, finance::FinanceFeatures, market};

@@ -4,44 +4,19 @@ mod common;
 
 use std::path::Path;
 
-use common::{disentangle, succeed, text};
+use common::{disentangle, succeed, text, write_table, write_ward};
 use disentangle_models::Family;
 use serde_json::Value;
 
 /// Datasets, and what they hold: groups, environments, and the group that is traced. What else is set follows the name.
-const DATASETS: [(&[&str], usize, usize, &str); 4] = [
+const DATASETS: [(&[&str], usize, usize, &str); 6] = [
     (&["dataset=biased"], 6, 3, "bias"),
     (&["dataset=multifeature"], 5, 1, "feature_1"),
     (&["dataset=market"], 2, 2, "calendar"),
     (&["dataset=visits.csv", "schema=visits.toml"], 2, 3, "ward"),
+    (&["dataset=ward", "patients=250"], 3, 2, "administrative"),
+    (&["dataset=records"], 3, 2, "administrative"),
 ];
-
-/// A table of one's own: 700 patients with two visits each in two hospitals.
-fn write_table(folder: &Path) {
-    let mut rng = disentangle_data::Seed::new(1).rng();
-    let mut rows = String::from("patient,hospital,pulse,drug,bed,died\n");
-    for visit in 0..1400 {
-        let died = rng.uniform() < 0.4;
-        let pulse = 70.0 + 20.0 * rng.normal() + if died { 15.0 } else { 0.0 };
-        let bed = if rng.uniform() < 0.8 {
-            u8::from(died)
-        } else {
-            u8::from(!died)
-        };
-        let drug = ["a", "b", "?"][rng.below(3)];
-        rows += &format!(
-            "P{},H{},{pulse:.1},{drug},{bed},{}\n",
-            visit / 2,
-            visit % 4 / 2,
-            u8::from(died)
-        );
-    }
-    std::fs::write(folder.join("visits.csv"), rows).unwrap();
-    let schema = "label = \"died\"\nsubject = \"patient\"\nenvironment = \"hospital\"\nmissing = [\"?\"]\n\
-        [groups.body]\nrole = \"genuine\"\nnumeric = [\"pulse\"]\ncategorical = [\"drug\"]\n\
-        [groups.ward]\nrole = \"spurious\"\nnumeric = [\"bed\"]\n";
-    std::fs::write(folder.join("visits.toml"), schema).unwrap();
-}
 
 fn run(folder: &Path, out: &str, sets: &[&str]) -> Value {
     let mut command = disentangle(folder);
@@ -95,6 +70,9 @@ fn every_dataset() {
     for (sets, groups, environments, traced) in DATASETS {
         let folder = tempfile::tempdir().unwrap();
         write_table(folder.path());
+        if sets[0].ends_with("records") {
+            write_ward(folder.path(), "records", &[]);
+        }
         let dataset = sets[0];
         let outcome = run(
             folder.path(),
@@ -116,7 +94,11 @@ fn every_dataset() {
         let gap = outcome["attribution"]["completeness_gap"].as_f64().unwrap();
         assert!(gap < 0.2, "{dataset}: {gap}");
         let coded = text(&serde_json::to_vec(&outcome["robustness"]["not_attacked"]).unwrap());
-        assert_eq!(coded.contains("day"), dataset.ends_with("market"), "{dataset}: {coded}");
+        assert_eq!(
+            coded.contains("day_of_week"),
+            dataset.ends_with("market"),
+            "{dataset}: {coded}"
+        );
         assert_eq!(coded.contains("bed"), dataset.ends_with("csv"), "{dataset}: {coded}");
         for file in [
             "model.safetensors",

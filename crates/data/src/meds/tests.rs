@@ -136,6 +136,7 @@ fn lengths_of_time() {
     }
     assert_eq!(Span::try_from("48h".to_string()).unwrap().to_string(), "2d");
     assert_eq!(Over::try_from("ever".to_string()), Ok(Over::Ever));
+    assert_eq!(Span::hours(36).to_string(), "36h");
     for text in ["", "h", "12", "0h", "1.5h", "-1d", "12 h", "1é", "99999999999d"] {
         assert!(Span::try_from(text.to_string()).is_err(), "{text}");
     }
@@ -179,6 +180,31 @@ fn tasks_that_cannot_be_used() {
     );
     check("labels = \"labels/outcome.parquet\"", "", "missing field `labels`");
     check("over = \"7d\"", "over = \"always\"", "or `ever`");
+}
+
+#[test]
+fn a_task_needs_groups_with_columns() {
+    for (text, expected) in [
+        (
+            "labels = \"l\"\ngroups = {}\n",
+            "has no feature groups; expected at least one [groups.NAME]",
+        ),
+        (
+            "labels = \"l\"\n[groups.a.columns]\n",
+            "[groups.a.columns] is empty; expected at least one column",
+        ),
+        (
+            "labels = \"l\"\nparts = { train = 0.9, validation = 0.2, test = 0.1 }\n[groups.a]\ncolumns.x = { code = \"X\", value = \"count\" }\n",
+            "expected three shares above 0 that add up to 1",
+        ),
+    ] {
+        let error = MedsTask::parse(Path::new("task.toml"), text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    // A task survives being written.
+    let text = toml::to_string(&task()).unwrap();
+    assert_eq!(MedsTask::parse(Path::new("task.toml"), &text).unwrap(), task());
+    assert_eq!(task().environment_kind().as_deref(), Some("hospital"));
 }
 
 /// A small good dataset in a new folder, of which a test changes something.

@@ -1,6 +1,7 @@
 //! `bench`: our work beside a peer's in Python, in one go.
 
 mod causal;
+mod records;
 
 use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant};
 
@@ -37,7 +38,7 @@ const MATRICES: &str = include_str!("../../../../benches/peer/matrices.py");
 
 const CAUSAL: &str = include_str!("../../../../benches/peer/causal.py");
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     Workload {
         name: "finance",
         ours: finance,
@@ -107,6 +108,11 @@ const WORKLOADS: [Workload; 9] = [
     Workload {
         name: "capture",
         ours: capture,
+        peer: None,
+    },
+    Workload {
+        name: "records",
+        ours: |_, _| records::records(),
         peer: None,
     },
     Workload {

@@ -17,7 +17,10 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     text += "  multifeature genuine groups only (synthetic)\n";
     text += "  market       simulated market, four years of business days, part of the program (the default)\n";
     text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
-    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns; in causal also any table, with --set schema=FILE.toml\n\nmodels and their sites\n";
+    text +=
+        "  ward         simulated hospital ward (MEDS), with a shortcut that holds in the hospitals of training only\n";
+    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns; in causal and ehr any table, with --set schema=FILE.toml\n";
+    text += "  FOLDER       your health records (MEDS 0.4), in causal and ehr, with --set task=FILE.toml\n\nmodels and their sites\n";
     for family in Family::ALL {
         let name = family.name();
         let model = family.config(5, 30, &[]).init(Seed::new(0), device)?;
@@ -38,12 +41,29 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     Ok(text)
 }
 
-const METRICS: [(&str, &str); 18] = [
+const METRICS: [(&str, &str); 23] = [
     ("roc_auc", "area under the ROC curve, ties count one half"),
     ("accuracy", "share of rows on the right side of probability 0.5"),
     ("log_loss", "mean cross-entropy, natural logarithm"),
     ("calibration_error", "expected calibration error, 10 bins of equal mass"),
     ("roc_auc_over_logistic", "ROC AUC minus that of a logistic regression"),
+    ("roc_auc_over_this", "ROC AUC of the model minus that of a baseline"),
+    (
+        "equalised_odds_difference",
+        "largest difference of true or false positive rates between subgroups",
+    ),
+    (
+        "label_association",
+        "correlation ratio of the label over the categories of an attribute",
+    ),
+    (
+        "attention_entropy",
+        "entropy of attention over ln(keys): 1 is even, 0 is one key",
+    ),
+    (
+        "attention_bias",
+        "unevenness of the attention that keys receive: 0 is even, 1 is one key",
+    ),
     ("roc_auc_drop", "ROC AUC lost when a group is permuted"),
     ("accuracy_drop", "accuracy lost when a group is permuted"),
     ("roc_auc_only", "ROC AUC when all but a group is permuted"),

@@ -151,3 +151,57 @@ impl Attribute {
         windows.iter().map(member).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_data::{Seed, ward::WardConfig};
+
+    use super::*;
+
+    #[test]
+    fn categories_flags_and_thirds_are_attributes() {
+        let config = WardConfig {
+            patients: 120,
+            vitals_minutes: 720,
+            ..WardConfig::default()
+        };
+        let dataset = config.dataset(false, Seed::new(1)).unwrap().dataset;
+        let all = attributes(&dataset, None).unwrap();
+        let named: Vec<(&str, usize)> = all.iter().map(|one| (one.name.as_str(), one.names.len())).collect();
+        let of = |name: &str| named.iter().find(|one| one.0 == name).map(|one| one.1);
+        assert_eq!(
+            (of("admission_type"), of("insurance"), of("sex"), of("age")),
+            (Some(2), Some(4), Some(2), Some(3))
+        );
+        assert_eq!(of("heart_rate"), None);
+        let rows: Vec<usize> = (0..dataset.windows.len()).collect();
+        let insurance = all.iter().find(|one| one.name == "insurance").unwrap();
+        for (row, member) in rows.iter().zip(insurance.members(&dataset, &rows)) {
+            let name = &insurance.names[member.unwrap() as usize];
+            let column = dataset
+                .features
+                .iter()
+                .position(|f| *f == format!("insurance={name}"))
+                .unwrap();
+            assert_eq!(last(&dataset, *row, column), 1.0);
+            // The shortcut decides the insurance.
+            let suggested = dataset.windows[*row].shortcut == Some(1.0);
+            assert_eq!(["MEDICAID", "SELF_PAY"].contains(&name.as_str()), suggested);
+        }
+        // Thirds of the training rows.
+        let age = all.iter().find(|one| one.name == "age").unwrap();
+        let train = dataset.part(Split::Train);
+        let members = age.members(&dataset, &train);
+        for third in 0..3 {
+            let share = members.iter().filter(|&&member| member == Some(third)).count() as f64 / train.len() as f64;
+            assert!((share - 1.0 / 3.0).abs() < 0.03, "{third}: {share}");
+        }
+        let chosen = attributes(&dataset, Some("sex; heart_rate")).unwrap();
+        assert_eq!(
+            chosen.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(),
+            ["sex", "heart_rate"]
+        );
+        let error = attributes(&dataset, Some("sexx")).unwrap_err().to_string();
+        assert!(error.contains("there is no attribute `sexx`"), "{error}");
+    }
+}

@@ -197,12 +197,17 @@ pub(super) fn attention(
     Ok(all)
 }
 
-/// The logit above which most is won on validation rows: the largest true minus false positive rate (Youden 1950).
+/// The logit above which most is won on validation rows.
 pub(super) fn threshold(dataset: &Dataset, model: &Model, context: &Context) -> Result<f64, ExperimentError> {
     let rows = dataset.part(Split::Validation);
-    let labels = dataset.labels(&rows);
     let logits = probing::logits(model, &dataset.inputs(&rows), context.device, context.threads)?;
-    let mut order: Vec<usize> = (0..rows.len()).collect();
+    Ok(youden(&logits, &dataset.labels(&rows)))
+}
+
+/// The threshold with the largest true minus false positive rate (Youden 1950): half way to the next lower logit; the highest of several. 0
+/// where all logits are equal.
+fn youden(logits: &[f64], labels: &[f32]) -> f64 {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
     order.sort_by(|&a, &b| logits[b].total_cmp(&logits[a]));
     let positives = labels.iter().filter(|&&y| y > 0.5).count() as f64;
     let negatives = labels.len() as f64 - positives;
@@ -213,13 +218,13 @@ pub(super) fn threshold(dataset: &Dataset, model: &Model, context: &Context) -> 
         } else {
             -1.0 / negatives
         };
-        let next = order.get(place + 1).map(|&next| logits[next]);
         // Rows of one logit fall on the same side.
-        if won > best && next.is_some_and(|next| next < logits[row]) {
-            (best, threshold) = (won, f64::midpoint(logits[row], next.unwrap_or(logits[row])));
+        let next = order.get(place + 1).map(|&next| logits[next]);
+        if let Some(next) = next.filter(|next| *next < logits[row] && won > best + 1e-12) {
+            (best, threshold) = (won, f64::midpoint(logits[row], next));
         }
     }
-    Ok(threshold)
+    threshold
 }
 
 /// Every attribute in every environment.
@@ -332,4 +337,38 @@ fn null(values: &[f64], member: &[Option<u32>], cases: &[u32], draws: usize, see
         correlation_ratio(values, &permuted, &ones)
     });
     Some(draws.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_separate_best() {
+        for (logits, labels, expected) in [
+            (vec![-2.0, -1.0, 1.0, 2.0], vec![0.0, 0.0, 1.0, 1.0], 0.0),
+            (vec![0.0, 1.0, 2.0, 3.0], vec![0.0, 1.0, 0.0, 1.0], 2.5),
+            // Equal logits cannot be told apart.
+            (vec![1.0, 1.0, 1.0, 5.0], vec![1.0, 0.0, 0.0, 1.0], 3.0),
+            (vec![1.0, 1.0], vec![0.0, 1.0], 0.0),
+        ] {
+            assert_eq!(youden(&logits, &labels), expected, "{logits:?}");
+        }
+    }
+
+    #[test]
+    fn a_case_keeps_its_subgroup_when_subgroups_are_permuted() {
+        // Two rows a case; the value is the subgroup.
+        let cases: Vec<u32> = (0..80).map(|row| row / 2).collect();
+        let member: Vec<Option<u32>> = cases.iter().map(|case| Some(case % 2)).collect();
+        let values: Vec<f64> = member.iter().map(|member| f64::from(member.unwrap_or(0))).collect();
+        let drawn = null(&values, &member, &cases, 99, Seed::new(1)).unwrap_or_default();
+        assert_eq!(drawn.len(), 99);
+        // Forty cases in two halves: the ratio under the null has standard deviation 1 / √39 around 0.
+        let square = drawn.iter().map(|ratio| ratio * ratio).sum::<f64>() / 99.0;
+        assert!((square * 39.0 - 1.0).abs() < 0.45, "{square}");
+        let mut changing = member;
+        changing[0] = Some(1);
+        assert_eq!(null(&values, &changing, &cases, 9, Seed::new(1)), None);
+    }
 }

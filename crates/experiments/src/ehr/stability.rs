@@ -194,3 +194,55 @@ impl Rows<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::Environment;
+
+    #[test]
+    fn periods_hold_equally_many_rows() {
+        let order: Vec<usize> = (0..11).collect();
+        let sizes: Vec<usize> = cut(&order, 4).map(<[usize]>::len).collect();
+        assert_eq!(sizes, [3, 3, 3, 2]);
+        assert_eq!(cut(&order, 4).flatten().copied().collect::<Vec<_>>(), order);
+    }
+
+    /// 240 rows of 120 cases in order; from the middle on the prediction is `drift` too high.
+    fn spread(drift: f64) -> (f64, f64) {
+        let mut rng = Seed::new(4).rng();
+        let labels: Vec<f32> = (0..240).map(|_| f32::from(u8::from(rng.uniform() < 0.5))).collect();
+        let logits: Vec<f64> = (0..240)
+            .map(|row| rng.normal() + if row < 120 { 0.0 } else { drift })
+            .collect();
+        let environment = Environment {
+            name: "test".into(),
+            about: String::new(),
+            rows: (0..240).collect(),
+            unseen: false,
+        };
+        let cases: Vec<u32> = (0..240).map(|row| row / 2).collect();
+        let main = Scored {
+            environment: &environment,
+            bootstrap: Bootstrap::new(1, 20, Seed::new(0)).clustered(&cases),
+            labels,
+            cases,
+            logits: logits.clone(),
+        };
+        let rows = Rows {
+            main: &main,
+            order: (0..240).collect(),
+            probabilities: logits.iter().map(|&z| sigmoid(z)).collect(),
+            without: Vec::new(),
+        };
+        let found = rows.spreads(Vec::new(), 4, 199, Seed::new(1)).calibration_spread;
+        (found.value.unwrap_or_default(), found.p.unwrap_or_default())
+    }
+
+    #[test]
+    fn drift_is_found_and_its_absence_is_not() {
+        let ((_, calm), (large, moved)) = (spread(0.0), spread(3.0));
+        assert!(calm > 0.05, "{calm}");
+        assert!(moved < 0.01 && large > 0.1, "{moved} {large}");
+    }
+}

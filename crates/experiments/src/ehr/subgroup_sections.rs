@@ -59,12 +59,12 @@ fn subgroup_figure(index: usize, one: &AttributeGroups) -> Option<Block> {
     );
     let series = |name: &str, of: fn(&Subgroup) -> &Estimate| {
         let estimates: Vec<&Estimate> = groups.iter().map(of).collect();
-        with_interval(name, Mark::Points, names.clone(), &estimates)
+        with_interval(name, Mark::Bar, names.clone(), &estimates)
     };
     unless_empty(figure(
         &format!("ehr-subgroups-{index}-{}", file_name(&one.attribute)),
         &format!("Subgroups of {} in {}", one.attribute, one.environment),
-        "Points of one colour at one height are equal treatment by that measure; a mean probability apart from the base rate is a subgroup that is over- or underestimated.",
+        "Bars of one colour at one height are equal treatment by that measure; a mean probability apart from the base rate is a subgroup that is over- or underestimated.",
         ["subgroup", "value", ""],
         vec![
             series("ROC AUC", |group| &group.auc),

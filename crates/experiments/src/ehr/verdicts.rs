@@ -1,10 +1,12 @@
 //! What the numbers say. What stands before the first colon is counted over seeds, so that it holds no numbers.
 
+use std::cmp::Ordering;
+
 use disentangle_analysis::Estimate;
 use disentangle_data::Role;
 use disentangle_report::{Tone, Verdict};
 
-use super::outcome::{Accusation, Outcome, Performance, Standing};
+use super::outcome::{Accusation, AttributeGroups, Outcome, Performance, Standing};
 use crate::causal;
 
 /// A column whose AUC alone is above this is suspicious.
@@ -66,7 +68,7 @@ fn shortcuts(outcome: &Outcome) -> Verdict {
                 };
                 let shown: Vec<String> = undecided.iter().map(shown).collect();
                 let text = format!(
-                    "whether {} is a shortcut cannot be told, {why}: {}",
+                    "it cannot be told whether the use of {} holds elsewhere, {why}: {}",
                     names(&undecided),
                     shown.join("; ")
                 );
@@ -175,34 +177,29 @@ fn baselines(outcome: &Outcome) -> Verdict {
     verdict(tone, text)
 }
 
-/// The attribute with the largest equalised-odds difference in the main environment that chance hardly explains.
+/// The attribute whose equalised-odds difference in the main environment chance explains least.
 fn subgroups(outcome: &Outcome) -> Option<Verdict> {
     let main = outcome.performance.first()?;
     let here = outcome
         .attributes
         .iter()
         .filter(|one| one.environment == main.environment);
-    let difference = |one: &&super::outcome::AttributeGroups| one.subgroups.equalised_odds_difference.value;
-    let mut measured: Vec<_> = here.filter(|one| difference(one).is_some()).collect();
-    measured.sort_by(|a, b| difference(b).unwrap_or(0.0).total_cmp(&difference(a).unwrap_or(0.0)));
+    let found = |one: &&AttributeGroups| one.subgroups.equalised_odds_difference.clone();
+    let mut measured: Vec<&AttributeGroups> = here.filter(|one| found(one).value.is_some()).collect();
+    let rank = |one: &&AttributeGroups| (found(one).p.unwrap_or(1.0), -found(one).value.unwrap_or(0.0));
+    measured.sort_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal));
     let count = measured.len();
     let first = measured.first()?;
-    let found = &first.subgroups.equalised_odds_difference;
-    // Of several attributes the largest difference is looked at: Bonferroni.
-    let p = found.p.map(|p| (p * count as f64).min(1.0));
-    let protected = |name: &str| {
+    // The smallest of several p values is looked at: Bonferroni.
+    let p = found(first).p.map(|p| (p * count as f64).min(1.0));
+    // What a subgroup is told apart by should not matter.
+    let immaterial = |name: &str| {
         let mut groups = outcome.causal.data.groups.iter();
-        groups.any(|group| group.name == name && group.role == Role::Protected)
+        groups.any(|group| group.name == name && [Role::Protected, Role::Spurious].contains(&group.role))
     };
     let (tone, words) = match p {
-        Some(p) if p <= 0.05 => (
-            if protected(&first.group) {
-                Tone::Bad
-            } else {
-                Tone::Neutral
-            },
-            "error rates differ between subgroups",
-        ),
+        Some(p) if p <= 0.05 && immaterial(&first.group) => (Tone::Bad, "error rates differ between subgroups"),
+        Some(p) if p <= 0.05 => (Tone::Neutral, "error rates differ between subgroups"),
         Some(_) => (
             Tone::Neutral,
             "no difference of error rates between subgroups beyond chance",
@@ -213,12 +210,12 @@ fn subgroups(outcome: &Outcome) -> Option<Verdict> {
         ),
     };
     let shown = p.map_or_else(String::new, |p| {
-        format!(", p {p:.3} after correction for {count} attributes")
+        format!(", p {p:.3} after correction for {count} attribute(s)")
     });
     let text = format!(
-        "{words}: the largest equalised-odds difference is that of `{}`, {}{shown}",
+        "{words}: the clearest equalised-odds difference is that of `{}`, {}{shown}",
         first.attribute,
-        found.show(2)
+        found(first).show(2)
     );
     Some(verdict(tone, text))
 }

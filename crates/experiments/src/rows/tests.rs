@@ -68,7 +68,7 @@ fn environments_hold_rows_that_training_did_not_see() {
     );
     assert_eq!(
         error(&["dataset=prices"], &[]),
-        "`dataset = prices` cannot be used: expected `biased`, `multifeature`, `market`, `yahoo`, a price file, or a table with schema=FILE"
+        "`dataset = prices` cannot be used: expected `biased`, `multifeature`, `ward`, `market`, `yahoo`, a price file, a table with schema=FILE, or a folder with a MEDS dataset"
     );
 }
 
@@ -116,5 +116,32 @@ fn codes_are_told_from_measurements() {
     let coded = integer_coded(&loaded.dataset);
     for (name, coded) in loaded.dataset.features.iter().zip(coded) {
         assert_eq!(coded, name.starts_with("day") || name.starts_with("month"), "{name}");
+    }
+}
+
+#[test]
+fn a_ward_has_a_row_a_subject_inside_and_outside() {
+    let settings = with(&["dataset=ward", "patients=250", "vitals_minutes=720"]).unwrap();
+    let all = settings.load_all(&[], Seed::new(1)).unwrap();
+    let one = settings.load(&[], 1000, Seed::new(1)).unwrap();
+    let names: Vec<&str> = one.environments.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(names, ["in-distribution", "hospital=D"]);
+    assert_eq!(
+        one.environments.iter().map(|one| one.unseen).collect::<Vec<_>>(),
+        [false, true]
+    );
+    let dataset = &all.dataset;
+    for (one, all) in one.environments.iter().zip(&all.environments) {
+        let subject = |row: &usize| dataset.windows[*row].subject;
+        let mut subjects: Vec<u32> = one.rows.iter().map(subject).collect();
+        let rows = subjects.len();
+        subjects.sort_unstable();
+        subjects.dedup();
+        assert_eq!(subjects.len(), rows, "{}", one.name);
+        let mut whole: Vec<u32> = all.rows.iter().map(subject).collect();
+        whole.sort_unstable();
+        whole.dedup();
+        assert_eq!(whole, subjects, "{}", one.name);
+        assert!(all.rows.len() > rows);
     }
 }

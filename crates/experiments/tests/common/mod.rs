@@ -81,3 +81,37 @@ pub(crate) fn write(folder: &Path, name: &str, rows: &[String]) -> PathBuf {
     std::fs::write(&path, rows.join("\n") + "\n").unwrap();
     path
 }
+
+/// A table of one's own: 700 patients with two visits each in two hospitals.
+pub(crate) fn write_table(folder: &Path) {
+    let mut rng = disentangle_data::Seed::new(1).rng();
+    let mut rows = String::from("patient,hospital,pulse,drug,bed,died\n");
+    for visit in 0..1400 {
+        let died = rng.uniform() < 0.4;
+        let pulse = 70.0 + 20.0 * rng.normal() + if died { 15.0 } else { 0.0 };
+        let bed = if rng.uniform() < 0.8 {
+            u8::from(died)
+        } else {
+            u8::from(!died)
+        };
+        let drug = ["a", "b", "?"][rng.below(3)];
+        rows += &format!(
+            "P{},H{},{pulse:.1},{drug},{bed},{}\n",
+            visit / 2,
+            visit % 4 / 2,
+            u8::from(died)
+        );
+    }
+    std::fs::write(folder.join("visits.csv"), rows).unwrap();
+    let schema = "label = \"died\"\nsubject = \"patient\"\nenvironment = \"hospital\"\nmissing = [\"?\"]\n\
+        [groups.body]\nrole = \"genuine\"\nnumeric = [\"pulse\"]\ncategorical = [\"drug\"]\n\
+        [groups.ward]\nrole = \"spurious\"\nnumeric = [\"bed\"]\n";
+    std::fs::write(folder.join("visits.toml"), schema).unwrap();
+}
+
+/// A simulated ward of 250 patients as a MEDS dataset.
+pub(crate) fn write_ward(folder: &Path, name: &str, sets: &[&str]) {
+    let mut command = disentangle(folder);
+    command.args(["dataset", "generate", "ward", "--out", name, "--set", "patients=250"]);
+    succeed(command.args(sets.iter().flat_map(|set| ["--set", set])));
+}

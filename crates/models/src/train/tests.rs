@@ -6,7 +6,7 @@ use disentangle_data::{Dataset, Scaler, Seed, Split, Window};
 use ndarray::Array2;
 
 use super::*;
-use crate::{ModelConfig, ModelError, parameters, tests};
+use crate::{Classifier, ModelConfig, ModelError, parameters, tests};
 
 /// One window a row, nothing scaled.
 pub(crate) fn dataset(x: &[f32], labels: &[f32], positions: usize, features: usize) -> Dataset {
@@ -394,4 +394,32 @@ fn losses_agree_with_their_derivatives() {
         }
     }
     assert_eq!(Loss::Bce.row(800.0, 0.0), (800.0, 1.0));
+}
+
+#[test]
+fn gradients_of_watched_modules_are_parts_of_the_whole() {
+    for config in tests::zoo() {
+        let device = Device::flex();
+        let model = config.init(Seed::new(3), &device).unwrap();
+        let ranges = parameters::parts(&model);
+        let mut start = 0;
+        for parameter in parameters::names(&model) {
+            let range = start..start + parameter.len();
+            start = range.end;
+            let owner = model
+                .parts()
+                .iter()
+                .position(|part| parameter.name.starts_with(&format!("{part}.")));
+            let found = ranges.iter().position(|ranges| ranges.contains(&range));
+            assert_eq!(found, owner, "{}", parameter.name);
+        }
+        let trained = Setup::new(2, 0).run(&config, &mut Erm).unwrap();
+        for epoch in &trained.history {
+            assert_eq!(epoch.part_norms.len(), model.parts().len());
+            assert!(epoch.part_norms.iter().all(|norm| *norm > 0.0));
+            // One step an epoch: the parts' squares do not exceed the whole's.
+            let parts: f64 = epoch.part_norms.iter().map(|norm| norm * norm).sum();
+            assert!(parts <= epoch.gradient_norm.powi(2) * (1.0 + 1e-9));
+        }
+    }
 }
