@@ -29,7 +29,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 fn agree(found: &Estimate, expected: &Value, what: &str) {
     match (found.value, expected.as_f64()) {
         (Some(found), Some(expected)) => {
-            assert!((found - expected).abs() < 1e-9, "{what}: {found}, expected {expected}")
+            assert!((found - expected).abs() < 1e-9, "{what}: {found}, expected {expected}");
         }
         (found, expected) => assert_eq!(found, expected, "{what}"),
     }

@@ -103,7 +103,7 @@ impl Rates<'_> {
             let rates: Vec<f64> = rates.collect();
             let least = rates.iter().copied().fold(f64::INFINITY, f64::min);
             let most = rates.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            (rates.len() > 1).then(|| most - least)
+            (rates.len() > 1).then_some(most - least)
         };
         let (truly, falsely) = (gap(true), gap(false));
         let larger = truly.zip(falsely).map(|(truly, falsely)| truly.max(falsely));
@@ -222,12 +222,16 @@ fn null(rates: &Rates, compared: &[u32], draws: usize, seed: Seed) -> Option<(f6
         rows.iter().any(|&row| population.member[row] != first)
     };
     if cases.values().any(changes) {
-        cases.values_mut().for_each(|rows| rows.truncate(1));
+        for rows in cases.values_mut() {
+            rows.truncate(1);
+        }
     }
     let mut counted = vec![0.0; population.labels.len()];
     let mut strata: BTreeMap<(bool, bool), Vec<&Vec<usize>>> = BTreeMap::new();
     for rows in cases.values() {
-        rows.iter().for_each(|&row| counted[row] = 1.0);
+        for &row in rows {
+            counted[row] = 1.0;
+        }
         let any = |label: bool| rows.iter().any(|&row| (population.labels[row] > 0.5) == label);
         strata.entry((any(true), any(false))).or_default().push(rows);
     }
@@ -238,7 +242,9 @@ fn null(rates: &Rates, compared: &[u32], draws: usize, seed: Seed) -> Option<(f6
             let order = rng.permutation(cases.len());
             for (case, donor) in cases.iter().zip(order) {
                 let given = population.member[cases[donor][0]];
-                case.iter().for_each(|&row| member[row] = given);
+                for &row in *case {
+                    member[row] = given;
+                }
             }
         }
         rates.gaps(member, compared, &counted)[2]

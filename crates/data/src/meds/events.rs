@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::{DateTime, NaiveDateTime};
-use polars::prelude::{DataFrame, DataType, ParquetReader, SerReader, TimeUnit};
+use polars::prelude::{ChunkedArray, DataFrame, DataType, ParquetReader, SerReader, TimeUnit};
 
 use crate::{DataError, near::did_you_mean};
 
@@ -88,7 +88,7 @@ pub(super) struct Pieces {
     names: Vec<String>,
     types: Vec<DataType>,
     /// First row and rows of each piece.
-    pieces: Vec<(usize, usize)>,
+    slices: Vec<(usize, usize)>,
 }
 
 impl Pieces {
@@ -97,18 +97,15 @@ impl Pieces {
         let mut reader = ParquetReader::new(file);
         let schema = reader.schema().map_err(|error| unreadable(path, error))?;
         let names: Vec<String> = schema.iter_names().map(ToString::to_string).collect();
-        let types = schema
-            .iter_values()
-            .map(|field| DataType::from_arrow_field(field))
-            .collect();
+        let types = schema.iter_values().map(DataType::from_arrow_field).collect();
         let metadata = reader.get_metadata().map_err(|error| unreadable(path, error))?;
-        let mut pieces = Vec::new();
+        let mut slices = Vec::new();
         let mut first = 0;
         for group in &metadata.row_groups {
             let end = first + group.num_rows();
             while first < end {
                 let rows = ROWS.min(end - first);
-                pieces.push((first, rows));
+                slices.push((first, rows));
                 first += rows;
             }
         }
@@ -116,7 +113,7 @@ impl Pieces {
             path: path.into(),
             names,
             types,
-            pieces,
+            slices,
         })
     }
 
@@ -162,14 +159,14 @@ impl Pieces {
     pub(super) fn read(&self, piece: usize, columns: &[&str]) -> Result<DataFrame, DataError> {
         let file = File::open(&self.path).map_err(|error| unreadable(&self.path, error))?;
         ParquetReader::new(file)
-            .with_slice(Some(self.pieces[piece]))
+            .with_slice(Some(self.slices[piece]))
             .with_columns(Some(columns.iter().map(ToString::to_string).collect()))
             .finish()
             .map_err(|error| unreadable(&self.path, error))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pieces.len()
+        self.slices.len()
     }
 
     /// All rows of some columns: for small files.
@@ -312,13 +309,13 @@ impl Shard {
             .map(|of| of.f32())
             .transpose()
             .map_err(error)?
-            .map(|of| of.iter());
+            .map(ChunkedArray::iter);
         let mut texts = texts
             .as_ref()
             .map(|of| of.str())
             .transpose()
             .map_err(error)?
-            .map(|of| of.iter());
+            .map(ChunkedArray::iter);
         let rows = subjects.i64().map_err(error)?.iter();
         let rows = rows
             .zip(times.i64().map_err(error)?.iter())

@@ -227,8 +227,8 @@ impl Ward {
         for part in ["data", "metadata", "labels"] {
             std::fs::create_dir(ward.folder.path().join(part)).unwrap();
         }
-        ward.write("data/0.parquet", ward.events());
-        ward.write("labels/outcome.parquet", ward.labels());
+        ward.write("data/0.parquet", Ward::events());
+        ward.write("labels/outcome.parquet", Ward::labels());
         let subjects: Vec<i64> = (0..40).collect();
         let splits: Vec<&str> = (0..40)
             .map(|subject| ["train", "train", "tuning", "held_out", "train"][subject / 2 % 5])
@@ -246,7 +246,7 @@ impl Ward {
         ward
     }
 
-    fn events(&self) -> Vec<Column> {
+    fn events() -> Vec<Column> {
         let rows = || (0..40i64).flat_map(|subject| (1..=5i64).map(move |hour| (subject, hour)));
         let numbers: Vec<Option<f32>> = rows()
             .map(|(s, h)| Some(60.0 + ((s * 7 + h * 3) % 11) as f32))
@@ -259,7 +259,7 @@ impl Ward {
         ]
     }
 
-    fn labels(&self) -> Vec<Column> {
+    fn labels() -> Vec<Column> {
         vec![
             Column::new("subject_id".into(), (0..40i64).collect::<Vec<_>>()),
             times("prediction_time", &[4; 40]),
@@ -314,13 +314,12 @@ fn a_small_dataset_is_read() {
     let codes = Series::new("code".into(), vec!["PULSE"; 200])
         .cast(&DataType::from_categories(codes))
         .unwrap();
-    let numbers = ward.events()[3].cast(&DataType::Float64).unwrap();
+    let numbers = Ward::events()[3].cast(&DataType::Float64).unwrap();
     ward.write(
         "data/0.parquet",
-        with(with(ward.events(), codes.into_column()), numbers),
+        with(with(Ward::events(), codes.into_column()), numbers),
     );
-    let labels: Vec<Column> = ward
-        .labels()
+    let labels: Vec<Column> = Ward::labels()
         .into_iter()
         .take(2)
         .chain([Column::new(
@@ -343,7 +342,7 @@ fn a_small_dataset_is_read() {
 fn events_that_cannot_be_used() {
     let check = |column: Column, expected: &str| {
         let ward = Ward::new();
-        ward.write("data/0.parquet", with(ward.events(), column));
+        ward.write("data/0.parquet", with(Ward::events(), column));
         ward.fails(expected);
     };
     let zoned = |zone: Option<TimeZone>, unit: TimeUnit| {
@@ -400,12 +399,12 @@ fn events_that_cannot_be_used() {
         "column `pulse` is missing in every training sample",
     );
     let ward = Ward::new();
-    ward.write("data/1.parquet", ward.events());
+    ward.write("data/1.parquet", Ward::events());
     ward.fails("DIR/data/1.parquet: row 1, column `subject_id`: `0` is not new here");
     let ward = Ward::new();
     ward.write(
         "data/0.parquet",
-        ward.events()
+        Ward::events()
             .into_iter()
             .filter(|column| column.name() != "code")
             .collect(),
@@ -421,7 +420,7 @@ fn events_that_cannot_be_used() {
 fn labels_and_splits_that_cannot_be_used() {
     let labels = |column: Column, expected: &str| {
         let ward = Ward::new();
-        ward.write("labels/outcome.parquet", with(ward.labels(), column));
+        ward.write("labels/outcome.parquet", with(Ward::labels(), column));
         ward.fails(expected);
     };
     labels(
@@ -446,15 +445,14 @@ fn labels_and_splits_that_cannot_be_used() {
     );
     let ward = Ward::new();
     let three: Vec<i64> = (0..40).map(|s| s % 3).collect();
-    let columns = ward
-        .labels()
+    let columns = Ward::labels()
         .into_iter()
         .take(2)
         .chain([Column::new("integer_value".into(), three)])
         .collect();
     ward.write("labels/outcome.parquet", columns);
     ward.fails("row 3, column `integer_value`: `2` is not a binary label: true or false, or 0 or 1");
-    ward.write("labels/outcome.parquet", ward.labels().into_iter().take(2).collect());
+    ward.write("labels/outcome.parquet", Ward::labels().into_iter().take(2).collect());
     ward.fails("column `boolean_value` is missing");
     std::fs::remove_dir_all(ward.folder.path().join("labels")).unwrap();
     ward.fails("DIR/labels: cannot be read");
@@ -486,7 +484,7 @@ fn a_column_made_from_the_outcome_stops_the_run() {
     let outcome: Vec<Option<f32>> = (0..200).map(|row| Some((row / 5 % 2) as f32)).collect();
     ward.write(
         "data/0.parquet",
-        with(ward.events(), Column::new("numeric_value".into(), outcome)),
+        with(Ward::events(), Column::new("numeric_value".into(), outcome)),
     );
     ward.fails("leakage audit: column `pulse` tells the label of all 24 training rows");
 }

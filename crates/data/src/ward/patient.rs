@@ -94,10 +94,9 @@ impl Patient {
             false => rng.below(config.agreement.len()),
         };
         let held_out = hospital == config.agreement.len();
-        let part = match (held_out, rng.uniform()) {
-            (true, _) => Split::Test,
-            (false, place) if place < 0.6 => Split::Train,
-            (false, place) if place < 0.8 => Split::Validation,
+        let part = match rng.uniform() {
+            place if place < 0.6 && !held_out => Split::Train,
+            place if place < 0.8 && !held_out => Split::Validation,
             _ => Split::Test,
         };
         let age = (62.0 + 14.0 * rng.normal()).clamp(18.0, 95.0);
