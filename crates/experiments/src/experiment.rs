@@ -397,12 +397,9 @@ impl Render for Aggregate {
             tone: Tone::Neutral,
         });
         let rows = self.metrics.iter().filter(|row| row.params.is_none()).map(|row| {
-            let mut cells: Vec<Cell> = row
-                .name
-                .iter()
-                .take(3)
-                .map(|part| part.clone().unwrap_or_default().into())
-                .collect();
+            let [model, split, group, _] = &row.name;
+            let about = [model, split, &row.environment, group];
+            let mut cells: Vec<Cell> = about.map(|part| part.clone().unwrap_or_default().into()).into();
             cells.push(row.metric.clone().into());
             cells.push(Cell::Number {
                 value: row.estimate.value,
@@ -413,9 +410,17 @@ impl Render for Aggregate {
         });
         let table = Table {
             caption: "Mean over seeds with Student's t interval; each seed's own report lies in seeds/".into(),
-            columns: ["model", "split", "group", "metric", "mean [95 %]", "seeds"]
-                .map(Into::into)
-                .into(),
+            columns: [
+                "model",
+                "split",
+                "environment",
+                "group",
+                "metric",
+                "mean [95 %]",
+                "seeds",
+            ]
+            .map(Into::into)
+            .into(),
             rows: rows.collect(),
         };
         Report {
@@ -439,9 +444,11 @@ impl Render for Aggregate {
             .iter()
             .filter(|row| row.params.is_none() && ["roc_auc", "accuracy"].contains(&row.metric.as_str()))
         {
-            let name: Vec<&str> = row.name.iter().flatten().map(String::as_str).collect();
+            let [model, split, group, site] = &row.name;
+            let about = [model, split, &row.environment, group, site];
+            let name: Vec<&str> = about.into_iter().flatten().map(String::as_str).collect();
             text += &format!(
-                "  {:<40} {}\n",
+                "  {:<56} {}\n",
                 format!("{} {}", name.join(" "), row.metric),
                 row.estimate.show(3)
             );

@@ -156,7 +156,7 @@ pub struct Period {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Used where training saw the environment, clearly less or not at all where it did not.
+    /// Used where training saw the environment; clearly less, at most half as much, where it did not.
     Shortcut,
     /// Used in both.
     Holds,

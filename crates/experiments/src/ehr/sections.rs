@@ -193,7 +193,7 @@ fn groups(outcome: &Outcome) -> Section {
         text: vec![
             format!(
                 "A group is used if more than {LEAST_USE} of AUC is lost when each row gets the group's columns of another row. Inside is `{}`; a group that \
-                 is clearly used there, clearly less outside, and not clearly used outside, stands for something that holds only where the model was \
+                 is clearly used there, and clearly less, at most half as much, outside, stands for something that holds only where the model was \
                  trained: a shortcut.",
                 outcome.main()
             ),
@@ -266,7 +266,7 @@ fn role(outcome: &Outcome, name: &str) -> String {
 
 fn words(standing: Standing) -> &'static str {
     match standing {
-        Standing::Shortcut => "shortcut: used inside, clearly less and not clearly used outside",
+        Standing::Shortcut => "shortcut: used inside, clearly less outside",
         Standing::Holds => "holds: used inside and outside",
         Standing::Unused => "not clearly used",
         Standing::Undecided => "undecided: used, but whether that holds outside is not known",

@@ -15,7 +15,7 @@ use crate::present::{cell, figure, number, table, with_interval};
 /// Attributes with a figure of their own, at most.
 const ATTRIBUTES: usize = 6;
 /// Environments in the figure of associations, at most.
-const ENVIRONMENTS: usize = 4;
+const ENVIRONMENTS: usize = 3;
 
 pub(super) fn subgroups(outcome: &Outcome) -> Section {
     let title = "Subgroups".to_string();

@@ -12,11 +12,12 @@ use std::{
 
 use burn::tensor::Device;
 use disentangle_data::{Dataset, Seed};
+use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Batch, Checkpoint, Epoch, Loss, Strategy,
-    workers::{Version, Work, Workers},
+    Ask, Batch, Checkpoint, Epoch, Loss, Outputs, Strategy,
+    workers::{Rows, Version, Work, Workers},
 };
 use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, parameters};
 
@@ -276,13 +277,19 @@ impl Run<'_> {
         cancel: &AtomicBool,
     ) -> Result<Option<Epoch>, ModelError> {
         let number = state.progress.history.len() + 1;
-        let mut order = self.task.train.to_vec();
+        let number_seed = self.seed.child("rows").index(number as u64);
+        let asked = strategy.rows(self.task.train, number_seed);
+        let shuffled = asked.is_none();
+        let mut order = asked.unwrap_or_else(|| self.task.train.to_vec());
+        if order.is_empty() {
+            return Err(ModelError::Train("the strategy left no rows to train on".into()));
+        }
         let size = if self.config.batch == 0 {
             order.len()
         } else {
             self.config.batch
         };
-        if size < order.len() {
+        if size < order.len() && shuffled {
             self.seed
                 .child("shuffle")
                 .index(number as u64)
@@ -336,7 +343,8 @@ impl Run<'_> {
         let mut penalty = 0.0;
         if self.penalised {
             self.workers.run(
-                &self.task.train[..1],
+                Rows::Windows(&self.task.train[..1]),
+                0,
                 1,
                 version,
                 |_, _| Work::Penalty,
@@ -363,53 +371,144 @@ impl Run<'_> {
         let key = self.seed.child("dropout").key();
         let dropout = |micro: usize| Dropout::new(self.rate, key, step, micro as u64);
         let size = self.config.micro_batch;
-        let (mut loss, mut gradient) = (0.0, vec![0.0; version.parameters.len()]);
-        let add = |sum: &mut Vec<f32>, part: &[f32]| sum.iter_mut().zip(part).for_each(|(s, p)| *s += p);
-        if strategy.whole_batch() {
-            let mut outputs = Vec::with_capacity(windows.len());
-            let forward = |micro, _| Work::Forward {
-                dropout: dropout(micro),
-            };
-            self.workers
-                .run(windows, size, version, forward, |done| outputs.extend(done.outputs))?;
-            let dataset = self.task.dataset;
-            let environments: Vec<u32> = windows.iter().map(|&w| dataset.windows[w].environment).collect();
-            let batch = Batch {
-                windows,
-                labels: &dataset.labels(windows),
-                environments: &environments,
-            };
-            let objective = strategy.objective(self.task.loss, &outputs, &batch);
-            loss = objective.loss;
-            let backward = |_, rows: std::ops::Range<usize>| Work::Backward {
-                gradient: objective.gradient[rows].to_vec(),
-            };
-            self.workers.run(windows, size, version, backward, |done| {
-                add(&mut gradient, &done.gradient);
+        let dataset = self.task.dataset;
+        let environments: Vec<u32> = windows.iter().map(|&w| dataset.windows[w].environment).collect();
+        let batch = Batch {
+            windows,
+            labels: &dataset.labels(windows),
+            environments: &environments,
+            step,
+        };
+        let parts = strategy.parts(&batch);
+        if !parts.is_empty() {
+            return self.by_parts(&parts, version, step, strategy, dropout);
+        }
+        if !strategy.whole_batch() {
+            return self.sum_over_rows(windows, 0, version, dropout);
+        }
+        let mut gradient = vec![0.0; version.parameters.len()];
+        let variants = strategy.variants(&batch, &Asked { run: self, version })?;
+        let forward = |micro, _| Work::Forward {
+            dropout: dropout(micro),
+        };
+        let sets: Vec<Rows> = std::iter::once(Rows::Windows(windows))
+            .chain(variants.iter().map(Rows::Inputs))
+            .collect();
+        let each = windows.len().div_ceil(size);
+        let mut outputs = vec![Vec::with_capacity(windows.len()); sets.len()];
+        for (set, rows) in sets.iter().enumerate() {
+            self.workers.run(*rows, set * each, size, version, forward, |done| {
+                outputs[set].extend(done.outputs);
             })?;
-        } else {
-            let total = windows.len();
-            let work = |micro, _| Work::Gradient {
-                total,
-                dropout: dropout(micro),
+        }
+        if outputs.iter().any(|outputs| outputs.len() != windows.len()) {
+            return Err(ModelError::Train(
+                "a variant has another number of rows than the batch".into(),
+            ));
+        }
+        let of_variants = outputs.split_off(1);
+        let given = Outputs {
+            batch: &outputs[0],
+            variants: &of_variants,
+        };
+        let objective = strategy.objective(self.task.loss, &given, &batch);
+        let pulls = std::iter::once(&objective.gradient).chain(&objective.variants);
+        for (set, (rows, pull)) in sets.iter().zip(pulls).enumerate() {
+            let backward = |_, rows: Range<usize>| Work::Backward {
+                gradient: pull[rows].to_vec(),
             };
-            self.workers.run(windows, size, version, work, |done| {
-                loss += done.loss;
+            self.workers.run(*rows, set * each, size, version, backward, |done| {
                 add(&mut gradient, &done.gradient);
             })?;
         }
+        Ok((objective.loss, gradient))
+    }
+
+    /// Mean loss of some windows and its gradient, in one pass.
+    fn sum_over_rows(
+        &self,
+        windows: &[usize],
+        first: usize,
+        version: &Version,
+        dropout: impl Fn(usize) -> Dropout,
+    ) -> Result<(f64, Vec<f32>), ModelError> {
+        let (mut loss, mut gradient) = (0.0, vec![0.0; version.parameters.len()]);
+        let total = windows.len();
+        let work = |micro, _| Work::Gradient {
+            total,
+            dropout: dropout(micro),
+        };
+        let size = self.config.micro_batch;
+        self.workers
+            .run(Rows::Windows(windows), first, size, version, work, |done| {
+                loss += done.loss;
+                add(&mut gradient, &done.gradient);
+            })?;
         Ok((loss, gradient))
+    }
+
+    /// One gradient out of those of several parts of a batch; the loss is the mean over all rows.
+    fn by_parts(
+        &self,
+        parts: &[Vec<usize>],
+        version: &Version,
+        step: u64,
+        strategy: &mut dyn Strategy,
+        dropout: impl Fn(usize) -> Dropout,
+    ) -> Result<(f64, Vec<f32>), ModelError> {
+        let rows: usize = parts.iter().map(Vec::len).sum();
+        let (mut loss, mut first, mut gradients) = (0.0, 0, Vec::with_capacity(parts.len()));
+        for part in parts {
+            let (own, gradient) = self.sum_over_rows(part, first, version, &dropout)?;
+            loss += own * part.len() as f64 / rows as f64;
+            first += part.len().div_ceil(self.config.micro_batch);
+            gradients.push(gradient);
+        }
+        let seed = self.seed.child("combine").index(step);
+        Ok((loss, strategy.combine(gradients, seed)))
     }
 
     fn outputs(&self, windows: &[usize], version: &Version) -> Result<Vec<f32>, ModelError> {
         let mut outputs = Vec::with_capacity(windows.len());
         self.workers.run(
-            windows,
+            Rows::Windows(windows),
+            0,
             self.config.micro_batch,
             version,
             |_, _| Work::Logits,
             |done| outputs.extend(done.outputs),
         )?;
         Ok(outputs)
+    }
+}
+
+fn add(sum: &mut [f32], part: &[f32]) {
+    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+}
+
+/// The model of a step, as strategies may question it.
+struct Asked<'r, 'a> {
+    run: &'r Run<'a>,
+    version: &'r Version,
+}
+
+impl Ask for Asked<'_, '_> {
+    fn inputs(&self, windows: &[usize]) -> Array3<f32> {
+        self.run.task.dataset.inputs(windows)
+    }
+
+    fn input_gradient(&self, x: &Array3<f32>) -> Result<Array3<f32>, ModelError> {
+        let mut values = Vec::with_capacity(x.len());
+        let size = self.run.config.micro_batch;
+        self.run.workers.run(
+            Rows::Inputs(x),
+            0,
+            size,
+            self.version,
+            |_, _| Work::InputGradient,
+            |done| values.extend(done.outputs),
+        )?;
+        Array3::from_shape_vec(x.dim(), values)
+            .map_err(|_| ModelError::Train("the gradient with respect to the input cannot be had".into()))
     }
 }

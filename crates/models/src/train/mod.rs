@@ -12,7 +12,7 @@ mod workers;
 pub use checkpoint::Checkpoint;
 pub use engine::{Control, Monitor, Stop, Task, TrainConfig, Trained, train};
 pub use loss::Loss;
-pub use strategy::{Batch, Erm, LossAndGradient, Strategy};
+pub use strategy::{Ask, Batch, Erm, LossAndGradient, Outputs, Strategy};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,10 @@
 //! What a mitigation strategy may change about training. Plain empirical risk minimisation is all the defaults.
 
+use disentangle_data::Seed;
+use ndarray::Array3;
+
 use super::Loss;
+use crate::ModelError;
 
 /// The rows of one step, as plain arrays.
 #[derive(Clone, Copy, Debug)]
@@ -11,27 +15,77 @@ pub struct Batch<'a> {
     pub labels: &'a [f32],
     /// Index of each row's environment.
     pub environments: &'a [u32],
+    /// Steps taken before this one.
+    pub step: u64,
 }
 
-/// The value of an objective and its derivative with respect to each row's output.
-#[derive(Clone, Debug, PartialEq)]
+/// The value of an objective and its derivative with respect to each output.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LossAndGradient {
     /// The objective of the whole batch.
     pub loss: f64,
     /// One entry a row.
     pub gradient: Vec<f32>,
+    /// One entry a row for each of [`Strategy::variants`].
+    pub variants: Vec<Vec<f32>>,
 }
 
-/// Hooks of the training engine.
+/// Outputs of one step.
+#[derive(Clone, Copy, Debug)]
+pub struct Outputs<'a> {
+    /// One a row.
+    pub batch: &'a [f32],
+    /// One a row for each of [`Strategy::variants`].
+    pub variants: &'a [Vec<f32>],
+}
+
+/// Answers about the model of the current step.
+pub trait Ask {
+    /// Standardised inputs of windows, `[row, position, feature]`.
+    fn inputs(&self, windows: &[usize]) -> Array3<f32>;
+
+    /// ∂output/∂x of rows `[row, position, feature]`, without dropout.
+    fn input_gradient(&self, x: &Array3<f32>) -> Result<Array3<f32>, ModelError>;
+}
+
+/// Hooks of the training engine. A step asks in this order: which rows ([`Strategy::rows`], once an epoch), either parts of the batch and how their gradients
+/// are combined, or variants and the objective; then the penalty on the weights.
 pub trait Strategy {
+    /// The rows of an epoch in the order in which batches take them, some perhaps several times or not at all. `None` is every training
+    /// row once.
+    fn rows(&mut self, train: &[usize], epoch: Seed) -> Option<Vec<usize>> {
+        let _ = (train, epoch);
+        None
+    }
+
+    /// Windows of the batch whose mean losses have gradients of their own, which [`Strategy::combine`] makes one of. Empty where the
+    /// batch's objective is used.
+    fn parts(&mut self, batch: &Batch) -> Vec<Vec<usize>> {
+        let _ = batch;
+        Vec::new()
+    }
+
+    /// One gradient out of those of the parts. Called only if there are parts.
+    fn combine(&mut self, gradients: Vec<Vec<f32>>, step: Seed) -> Vec<f32> {
+        let _ = step;
+        gradients.into_iter().next().unwrap_or_default()
+    }
+
     /// Whether [`Strategy::objective`] needs the outputs of the whole batch at once, because it is no sum over rows.
     fn whole_batch(&self) -> bool {
         false
     }
 
+    /// Rows that pass beside those of the batch, each set `[row, position, feature]` with one row for each of the batch's: attacked ones,
+    /// or counterfactual ones. Called only if [`Strategy::whole_batch`].
+    fn variants(&mut self, batch: &Batch, ask: &dyn Ask) -> Result<Vec<Array3<f32>>, ModelError> {
+        let _ = (batch, ask);
+        Ok(Vec::new())
+    }
+
     /// The objective of a batch. Called only if [`Strategy::whole_batch`]; otherwise the mean of `loss` over rows is used.
-    fn objective(&mut self, loss: Loss, outputs: &[f32], batch: &Batch) -> LossAndGradient {
-        mean_over_rows(loss, outputs, batch.labels, outputs.len())
+    fn objective(&mut self, loss: Loss, outputs: &Outputs, batch: &Batch) -> LossAndGradient {
+        mean_over_rows(loss, outputs.batch, batch.labels, outputs.batch.len())
     }
 }
 
@@ -55,5 +109,6 @@ pub(super) fn mean_over_rows(loss: Loss, outputs: &[f32], labels: &[f32], total:
     LossAndGradient {
         loss: values.iter().sum(),
         gradient,
+        variants: Vec::new(),
     }
 }

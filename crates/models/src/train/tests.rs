@@ -195,7 +195,8 @@ impl Strategy for Variance {
         true
     }
 
-    fn objective(&mut self, loss: Loss, outputs: &[f32], batch: &Batch) -> LossAndGradient {
+    fn objective(&mut self, loss: Loss, outputs: &Outputs, batch: &Batch) -> LossAndGradient {
+        let outputs = outputs.batch;
         let mut risks = [0.0f64; 2];
         let mut counts = [0.0f64; 2];
         let rows: Vec<(f64, f64)> = outputs
@@ -214,6 +215,7 @@ impl Strategy for Variance {
             ((0.5 + (risks[e] - mean)) * row.1 / counts[e]) as f32
         });
         LossAndGradient {
+            variants: Vec::new(),
             loss: mean + 0.5 * risks.map(|r| (r - mean).powi(2)).iter().sum::<f64>(),
             gradient: gradient.collect(),
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{Array3, s};
 
 use super::{Task, strategy::mean_over_rows};
 use crate::{
@@ -32,6 +33,8 @@ pub(super) struct Version {
 pub(super) enum Work {
     /// Logits without dropout.
     Logits,
+    /// The gradient of the logit with respect to the inputs, without dropout.
+    InputGradient,
     /// Logits, and the gradient of the mean loss over `total` rows.
     Gradient { total: usize, dropout: Dropout },
     /// Logits with dropout; the graph waits for [`Work::Backward`].
@@ -42,9 +45,33 @@ pub(super) enum Work {
     Backward { gradient: Vec<f32> },
 }
 
+/// Rows of a piece of work.
+#[derive(Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// Windows of the dataset.
+    Windows(&'a [usize]),
+    /// Inputs of somebody else's, `[row, position, feature]`.
+    Inputs(&'a Array3<f32>),
+}
+
+impl Rows<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Rows::Windows(windows) => windows.len(),
+            Rows::Inputs(inputs) => inputs.dim().0,
+        }
+    }
+}
+
+/// The same, on its way to a worker.
+enum Own {
+    Windows(Vec<usize>),
+    Inputs(Array3<f32>),
+}
+
 struct Job {
     micro: usize,
-    windows: Vec<usize>,
+    rows: Own,
     version: Version,
     work: Work,
 }
@@ -99,33 +126,38 @@ impl Workers {
         }
     }
 
-    /// Gives each micro-batch of `windows` its work, and hands the results to `take` in micro-batch order.
+    /// Gives each micro-batch of `rows` its work, and hands the results to `take` in micro-batch order. Micro-batches are numbered from
+    /// `first`: graphs that wait are found by their number.
     pub(super) fn run(
         &self,
-        windows: &[usize],
+        rows: Rows,
+        first: usize,
         size: usize,
         version: &Version,
         mut work: impl FnMut(usize, std::ops::Range<usize>) -> Work,
         mut take: impl FnMut(Done),
     ) -> Result<(), ModelError> {
         let stopped = || ModelError::Train("a worker thread stopped".into());
-        let mut start = 0;
-        let mut count = 0;
-        for part in windows.chunks(size) {
-            let job = Job {
-                micro: count,
-                windows: part.to_vec(),
-                version: version.clone(),
-                work: work(count, start..start + part.len()),
+        let count = rows.len().div_ceil(size);
+        for index in 0..count {
+            let range = index * size..((index + 1) * size).min(rows.len());
+            let own = match rows {
+                Rows::Windows(windows) => Own::Windows(windows[range.clone()].to_vec()),
+                Rows::Inputs(inputs) => Own::Inputs(inputs.slice(s![range.clone(), .., ..]).to_owned()),
             };
-            self.senders[count % self.senders.len()]
+            let micro = first + index;
+            let job = Job {
+                micro,
+                rows: own,
+                version: version.clone(),
+                work: work(micro, range),
+            };
+            self.senders[micro % self.senders.len()]
                 .send(job)
                 .map_err(|_| stopped())?;
-            start += part.len();
-            count += 1;
         }
         let mut early = BTreeMap::new();
-        for expected in 0..count {
+        for expected in first..first + count {
             let done = loop {
                 if let Some(done) = early.remove(&expected) {
                     break done;
@@ -167,16 +199,28 @@ impl<'a> Worker<'a> {
         match job.work {
             Work::Logits => {
                 let model = place(&mut self.plain, self.template, &job.version, self.device, false);
-                let input = input(self.task.dataset.inputs(&job.windows).view(), self.device);
+                let input = input(inputs(self.task, &job.rows).view(), self.device);
                 Done {
                     outputs: to_vec(model.forward(&input, &mut Tap::off())),
                     ..Done::default()
                 }
             }
+            Work::InputGradient => {
+                let model = place(&mut self.plain, self.template, &job.version, self.device, false);
+                // A gradient that cannot be had leaves the outputs empty, which whoever asked refuses.
+                Done {
+                    outputs: input_gradient(model, &inputs(self.task, &job.rows), self.device).unwrap_or_default(),
+                    ..Done::default()
+                }
+            }
             Work::Gradient { total, dropout } => {
-                let output = self.forward(&job.windows, &job.version, dropout);
+                let output = self.forward(&job.rows, &job.version, dropout);
                 let outputs = to_vec(output.clone().without_autodiff());
-                let labels = self.task.dataset.labels(&job.windows);
+                let labels = match &job.rows {
+                    Own::Windows(windows) => self.task.dataset.labels(windows),
+                    // Only windows have labels.
+                    Own::Inputs(_) => Vec::new(),
+                };
                 let objective = mean_over_rows(self.task.loss, &outputs, &labels, total);
                 Done {
                     loss: objective.loss,
@@ -185,7 +229,7 @@ impl<'a> Worker<'a> {
                 }
             }
             Work::Forward { dropout } => {
-                let output = self.forward(&job.windows, &job.version, dropout);
+                let output = self.forward(&job.rows, &job.version, dropout);
                 let outputs = to_vec(output.clone().without_autodiff());
                 self.waiting.insert(job.micro, output);
                 Done {
@@ -204,10 +248,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn forward(&mut self, windows: &[usize], version: &Version, dropout: Dropout) -> Tensor<1> {
+    fn forward(&mut self, rows: &Own, version: &Version, dropout: Dropout) -> Tensor<1> {
         let device = self.device.clone().autodiff();
         let model = place(&mut self.taped, self.template, version, &device, true);
-        let input = input(self.task.dataset.inputs(windows).view(), self.device);
+        let input = input(inputs(self.task, rows).view(), self.device);
         let mut tap = Tap::off();
         model.pass(
             &input,
@@ -241,6 +285,21 @@ impl<'a> Worker<'a> {
             None => Vec::new(),
         }
     }
+}
+
+fn inputs<'r>(task: &Task, rows: &'r Own) -> std::borrow::Cow<'r, Array3<f32>> {
+    match rows {
+        Own::Windows(windows) => std::borrow::Cow::Owned(task.dataset.inputs(windows)),
+        Own::Inputs(inputs) => std::borrow::Cow::Borrowed(inputs),
+    }
+}
+
+/// ∂logit/∂x of each row, laid out as `x`.
+fn input_gradient(model: &Model, x: &Array3<f32>, device: &Device) -> Result<Vec<f32>, ModelError> {
+    let mut tap = Tap::new().gradient("input")?;
+    // Parameters carry no graph; the leaf at the input starts one.
+    let gradients = model.forward(&input(x.view(), device), &mut tap).sum().backward();
+    Ok(to_vec(tap.finish()?.gradient("input", &gradients)?))
 }
 
 fn place<'m>(
