@@ -214,6 +214,27 @@ impl Model {
     }
 }
 
+impl Model {
+    /// The same model with another last layer: one weight for each neuron of `pool`, and the constant. Fails for another number of weights.
+    pub fn with_head(&self, weights: &[f32], bias: f32, device: &Device) -> Result<Model, ModelError> {
+        let mut flat = flatten(self);
+        let named = names(self);
+        // The output layer stands last in every family.
+        let wrong =
+            |found: String| ModelError::Train(format!("a last layer of {} weights, expected {found}", weights.len()));
+        match &named[..] {
+            [.., weight, constant] if constant.shape == [1] && weight.shape == [1, weights.len()] => {
+                let start = flat.len() - 1 - weights.len();
+                flat[start..start + weights.len()].copy_from_slice(weights);
+                flat[start + weights.len()] = bias;
+                Ok(place(self.clone(), &flat, device, false))
+            }
+            [.., weight, _] => Err(wrong(format!("as many as {} has: {:?}", weight.name, weight.shape))),
+            _ => Err(wrong("a model with a linear last layer".into())),
+        }
+    }
+}
+
 /// Flat indices of a part of a row-major array.
 fn indices(ranges: &[Range<usize>], shape: &[usize]) -> Vec<usize> {
     ranges.iter().zip(shape).fold(vec![0], |starts, (range, length)| {

@@ -1,0 +1,485 @@
+//! Every strategy through the same tests, and each step against hand-computed numbers.
+
+use std::{collections::HashMap, sync::atomic::AtomicBool};
+
+use burn::tensor::Device;
+use disentangle_data::{
+    Dataset, Role, Seed, Split,
+    synthetic::{Generator, SyntheticConfig},
+};
+use disentangle_models::{
+    Family, Model,
+    train::{Batch, Loss, LossAndGradient, Outputs, Strategy, TrainConfig, Trained},
+};
+use ndarray::Array2;
+
+use super::*;
+use crate::{
+    adversarial::Attacked, consistency::Consistent, group_dro::Weighted, irm::Penalised, jtt::repeated,
+    pcgrad::Surgery, sparse_logistic::SparseLogistic, vrex::Variance,
+};
+
+fn data(seed: u64) -> Dataset {
+    let config = SyntheticConfig {
+        generator: Generator::Biased,
+        samples: 160,
+        validation: 160,
+        test: 40,
+        ..SyntheticConfig::default()
+    };
+    config.dataset(Seed::new(seed)).unwrap()
+}
+
+fn model(dataset: &Dataset, device: &Device) -> Model {
+    let start = Family::Small.config(dataset.features.len(), 1, &dataset.groups);
+    let small = [
+        ("hidden", 16.into()),
+        ("heads", 2.into()),
+        ("layers", 1.into()),
+        ("feed_forward", 24.into()),
+    ];
+    start.with_settings(&small).unwrap().init(Seed::new(1), device).unwrap()
+}
+
+fn shortcut(dataset: &Dataset) -> Vec<usize> {
+    let spurious = dataset.groups.iter().filter(|group| group.role == Role::Spurious);
+    spurious.flat_map(|group| group.columns.clone()).collect()
+}
+
+struct Setup {
+    dataset: Dataset,
+    settings: MitigationSettings,
+    threads: usize,
+    batch: usize,
+}
+
+impl Setup {
+    fn new() -> Self {
+        Self {
+            dataset: data(2),
+            settings: MitigationSettings {
+                jtt_epochs: 1,
+                dfr_draws: 2,
+                irm_warm_up: 3,
+                ..MitigationSettings::default()
+            },
+            threads: 2,
+            batch: 32,
+        }
+    }
+
+    fn run(&self, name: &str) -> Result<Trained, MitigationError> {
+        let device = Device::flex();
+        let all = strategies(&self.settings)?;
+        let strategy = all.iter().find(|one| one.name() == name).unwrap();
+        let (train, validation) = (self.dataset.part(Split::Train), self.dataset.part(Split::Validation));
+        let config = TrainConfig {
+            epochs: 3,
+            batch: self.batch,
+            micro_batch: 16,
+            ..TrainConfig::default()
+        };
+        strategy.train(&Given {
+            start: &model(&self.dataset, &device),
+            dataset: &self.dataset,
+            train: &train,
+            validation: &validation,
+            shortcut: &shortcut(&self.dataset),
+            config: &config,
+            seed: Seed::new(4),
+            device: &device,
+            threads: self.threads,
+            cancel: &AtomicBool::new(false),
+        })
+    }
+
+    /// Logits of the test rows of another draw, so that poisoned rows are never asked.
+    fn logits(&self, name: &str) -> Vec<f32> {
+        let other = data(9);
+        let rows = other.part(Split::Test);
+        let trained = self.run(name).unwrap();
+        trained
+            .model
+            .logits(other.inputs(&rows).view(), &Device::flex(), 1)
+            .unwrap()
+    }
+}
+
+fn names() -> Vec<&'static str> {
+    strategies(&MitigationSettings::default())
+        .unwrap()
+        .iter()
+        .map(|one| one.name())
+        .collect()
+}
+
+#[test]
+fn every_strategy_trains_and_threads_change_no_bit() {
+    let setup = Setup::new();
+    let plain = setup.logits("erm");
+    for name in names() {
+        let found = setup.logits(name);
+        assert!(found.iter().all(|z| z.is_finite()), "{name}");
+        assert_eq!(found == plain, name == "erm", "{name} changes something");
+        let alone = Setup {
+            threads: 1,
+            ..Setup::new()
+        };
+        assert_eq!(alone.logits(name), found, "{name} depends on the number of threads");
+    }
+}
+
+#[test]
+fn no_strategy_sees_test_rows() {
+    let mut poisoned = Setup::new();
+    for window in &mut poisoned.dataset.windows {
+        if window.split == Split::Test {
+            window.label = 1.0 - window.label;
+            window.shortcut = window.shortcut.map(|shortcut| 1.0 - shortcut);
+            poisoned.dataset.rows.row_mut(window.start).fill(f32::INFINITY);
+        }
+    }
+    let clean = Setup::new();
+    for name in names() {
+        assert_eq!(clean.logits(name), poisoned.logits(name), "{name} saw test rows");
+    }
+}
+
+#[test]
+fn a_strength_of_zero_is_plain_training_bit_for_bit() {
+    let plain = Setup::new().logits("erm");
+    let weak = Setup {
+        settings: MitigationSettings {
+            jtt_factor: 1,
+            irm_weight: 0.0,
+            vrex_weight: 0.0,
+            adversarial_share: 0.0,
+            consistency_weight: 0.0,
+            ..MitigationSettings::default()
+        },
+        ..Setup::new()
+    };
+    for name in ["jtt", "irm", "vrex", "adversarial", "consistency"] {
+        assert_eq!(weak.logits(name), plain, "{name}");
+    }
+}
+
+#[test]
+fn needs_are_said_and_checked() {
+    let check = |change: &dyn Fn(&mut Dataset), expected: &dyn Fn(Needs) -> Option<&'static str>| {
+        let mut setup = Setup::new();
+        change(&mut setup.dataset);
+        for strategy in strategies(&setup.settings).unwrap() {
+            let found = setup
+                .run(strategy.name())
+                .map(|_| ())
+                .map_err(|error| error.to_string());
+            match expected(strategy.needs()) {
+                None => assert_eq!(found, Ok(()), "{}", strategy.name()),
+                Some(expected) => {
+                    let error = found.unwrap_err();
+                    assert!(error.starts_with(&format!("`{}` needs ", strategy.name())), "{error}");
+                    assert!(error.contains(expected), "{error}");
+                }
+            }
+        }
+    };
+    check(
+        &|data| data.windows.iter_mut().for_each(|w| w.shortcut = None),
+        &|needs| needs.groups.then_some("`biased` does not say it"),
+    );
+    check(
+        &|data| data.windows.iter_mut().for_each(|w| w.shortcut = Some(1.0)),
+        &|needs| needs.groups.then_some("no row of 160 has label 0 and shortcut 0"),
+    );
+    check(
+        &|data| data.windows.iter_mut().for_each(|w| w.environment = 0),
+        &|needs| {
+            needs
+                .environments
+                .then_some("all 160 training rows of `biased` lie in one")
+        },
+    );
+    check(
+        &|data| data.groups.iter_mut().for_each(|group| group.role = Role::Unknown),
+        &|needs| needs.shortcut.then_some("no group of `biased` is spurious"),
+    );
+}
+
+#[test]
+fn settings_that_cannot_work() {
+    for (text, expected) in [
+        (
+            r#"{"irm_weight": -1.0}"#,
+            "`irm_weight = -1` cannot be used: expected a number from 0",
+        ),
+        (r#"{"adversarial_share": 1.5}"#, "expected a share from 0 to 1"),
+        (
+            r#"{"jtt_factor": 0}"#,
+            "`jtt_factor = 0` cannot be used: expected a whole number from 1",
+        ),
+    ] {
+        let settings: MitigationSettings = serde_json::from_str(text).unwrap();
+        let error = strategies(&settings).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(serde_json::from_str::<MitigationSettings>(r#"{"irm": 1}"#).is_err());
+}
+
+/// Two environments of two rows.
+fn batch<'a>(windows: &'a [usize], labels: &'a [f32]) -> Batch<'a> {
+    Batch {
+        windows,
+        labels,
+        environments: &[0, 0, 1, 1],
+        step: 1000,
+    }
+}
+
+const LABELS: [f32; 4] = [1.0, 0.0, 1.0, 0.0];
+const LOGITS: [f32; 4] = [0.5, -0.3, -1.2, 0.8];
+
+fn ask(strategy: &mut dyn Strategy, logits: &[f32], variants: &[Vec<f32>]) -> LossAndGradient {
+    let outputs = Outputs {
+        batch: logits,
+        variants,
+    };
+    strategy.objective(Loss::Bce, &outputs, &batch(&[10, 11, 12, 13], &LABELS))
+}
+
+/// The gradient against central differences of the loss.
+fn differences(mut strategy: impl FnMut() -> Box<dyn Strategy>, variants: &[Vec<f32>]) {
+    let found = ask(&mut *strategy(), &LOGITS, variants);
+    let mut loss = |logits: &[f32], variants: &[Vec<f32>]| ask(&mut *strategy(), logits, variants).loss;
+    let step = 1e-2f32;
+    let mut compare = |change: &dyn Fn(f32) -> (Vec<f32>, Vec<Vec<f32>>), gradient: f32| {
+        let (up, down) = (change(step), change(-step));
+        let slope = (loss(&up.0, &up.1) - loss(&down.0, &down.1)) / (2.0 * f64::from(step));
+        assert!((slope - f64::from(gradient)).abs() < 2e-4, "{slope} {gradient}");
+    };
+    for row in 0..4 {
+        let moved = |by: f32| {
+            let mut logits = LOGITS.to_vec();
+            logits[row] += by;
+            (logits, variants.to_vec())
+        };
+        compare(&moved, found.gradient[row]);
+        for set in 0..variants.len() {
+            let moved = |by: f32| {
+                let mut variants = variants.to_vec();
+                variants[set][row] += by;
+                (LOGITS.to_vec(), variants)
+            };
+            compare(&moved, found.variants[set][row]);
+        }
+    }
+}
+
+#[test]
+fn objectives_have_the_gradients_that_they_say() {
+    let other = vec![vec![0.1, 0.2, -0.9, 1.4]];
+    differences(
+        || {
+            Box::new(Penalised {
+                weight: 0.7,
+                warm_up: 0,
+            })
+        },
+        &[],
+    );
+    differences(
+        || {
+            Box::new(Penalised {
+                weight: 30.0,
+                warm_up: 0,
+            })
+        },
+        &[],
+    );
+    differences(|| Box::new(Variance { weight: 3.0 }), &[]);
+    differences(
+        || {
+            Box::new(Consistent {
+                weight: 0.6,
+                columns: vec![0],
+                seed: Seed::new(0),
+            })
+        },
+        &other,
+    );
+    differences(
+        || {
+            Box::new(Attacked {
+                level: 0.5,
+                share: 0.3,
+                columns: vec![0],
+            })
+        },
+        &other,
+    );
+}
+
+#[test]
+fn irm_and_vrex_by_hand() {
+    let sigmoid = |z: f64| 1.0 / (1.0 + (-z).exp());
+    let loss = |z: f64, y: f64| z.max(0.0) + (-z.abs()).exp().ln_1p() - y * z;
+    let rows: Vec<(f64, f64)> = LOGITS
+        .iter()
+        .zip(LABELS)
+        .map(|(&z, y)| (f64::from(z), f64::from(y)))
+        .collect();
+    let risk = |rows: &[(f64, f64)]| rows.iter().map(|&(z, y)| loss(z, y)).sum::<f64>() / 2.0;
+    let slope = |rows: &[(f64, f64)]| rows.iter().map(|&(z, y)| (sigmoid(z) - y) * z).sum::<f64>() / 2.0;
+    let (first, second) = rows.split_at(2);
+    let mean = f64::midpoint(risk(first), risk(second));
+    let irm = mean + 0.5 * (slope(first).powi(2) + slope(second).powi(2)) / 2.0;
+    let found = ask(
+        &mut Penalised {
+            weight: 0.5,
+            warm_up: 0,
+        },
+        &LOGITS,
+        &[],
+    )
+    .loss;
+    assert!((found - irm).abs() < 1e-12);
+    // Before the warm-up ends the weight is at most 1; after it the whole is divided by it.
+    let early = ask(
+        &mut Penalised {
+            weight: 9.0,
+            warm_up: 2000,
+        },
+        &LOGITS,
+        &[],
+    )
+    .loss;
+    let late = ask(
+        &mut Penalised {
+            weight: 9.0,
+            warm_up: 0,
+        },
+        &LOGITS,
+        &[],
+    )
+    .loss;
+    let penalty = (slope(first).powi(2) + slope(second).powi(2)) / 2.0;
+    assert!((early - mean - penalty).abs() < 1e-12 && (late - mean / 9.0 - penalty).abs() < 1e-12);
+    let variance = ((risk(first) - mean).powi(2) + (risk(second) - mean).powi(2)) / 2.0;
+    let found = ask(&mut Variance { weight: 3.0 }, &LOGITS, &[]).loss;
+    assert!((found - mean - 3.0 * variance).abs() < 1e-12);
+}
+
+#[test]
+fn group_dro_by_hand() {
+    let group: HashMap<usize, u32> = [(10, 2), (11, 0), (12, 3), (13, 0)].into();
+    let mut strategy = Weighted {
+        step: 0.5,
+        q: [0.25; 4],
+        group,
+        order: Vec::new(),
+    };
+    let loss = |z: f32, y: f32| Loss::Bce.row(z, y).0;
+    let means = [
+        f64::midpoint(loss(LOGITS[1], 0.0), loss(LOGITS[3], 0.0)),
+        0.0,
+        loss(LOGITS[0], 1.0),
+        loss(LOGITS[2], 1.0),
+    ];
+    let mut q: Vec<f64> = means.iter().map(|mean| 0.25 * (0.5 * mean).exp()).collect();
+    let total: f64 = q.iter().sum();
+    q.iter_mut().for_each(|q| *q /= total);
+    let found = ask(&mut strategy, &LOGITS, &[]);
+    let expected: f64 = q.iter().zip(means).map(|(q, mean)| q * mean).sum();
+    assert!((found.loss - expected).abs() < 1e-12);
+    let slope = |row: usize| Loss::Bce.row(LOGITS[row], LABELS[row]).1;
+    for (row, share) in [(0, q[2]), (1, q[0] / 2.0), (2, q[3]), (3, q[0] / 2.0)] {
+        assert!((f64::from(found.gradient[row]) - share * slope(row)).abs() < 1e-7);
+    }
+    assert!(strategy.q.iter().zip(&q).all(|(found, q)| (found - q).abs() < 1e-12));
+}
+
+#[test]
+fn gradient_surgery_by_hand() {
+    let combine = |gradients: &[Vec<f32>]| Surgery.combine(gradients.to_vec(), Seed::new(0));
+    // (1, 0) and (-1, 1) conflict: 1·-1 = -1; the first loses its part along the second, ‖·‖² = 2, the second its part along the first.
+    assert_eq!(combine(&[vec![1.0, 0.0], vec![-1.0, 1.0]]), [0.25, 0.75]);
+    assert_eq!(combine(&[vec![1.0, 0.0], vec![1.0, 1.0]]), [1.0, 0.5]);
+    assert_eq!(combine(&[vec![1.0, 0.0], vec![-1.0, 0.0]]), [0.0, 0.0]);
+    assert_eq!(combine(&[vec![2.0, 3.0]]), [2.0, 3.0]);
+    let parts = Surgery.parts(&batch(&[10, 11, 12, 13], &LABELS));
+    assert_eq!(parts, [vec![10, 11], vec![12, 13]]);
+}
+
+#[test]
+fn errors_are_repeated() {
+    let rows = repeated(&[5, 6, 7], &[1.0, -1.0, 0.0], &[1.0, 1.0, 0.0], 3);
+    assert_eq!(rows, [5, 6, 6, 6, 7]);
+}
+
+#[test]
+fn balanced_draws_hold_every_group_alike() {
+    let groups = [0, 0, 0, 0, 0, 1, 1, 3];
+    let windows: Vec<usize> = (20..28).collect();
+    let mut counts: HashMap<u32, usize> = HashMap::new();
+    for epoch in 0..300 {
+        for window in given::balanced(&windows, &groups, Seed::new(epoch)) {
+            *counts.entry(groups[window - 20]).or_default() += 1;
+        }
+    }
+    // Eight rows in three groups: three, three and two of each epoch.
+    assert_eq!((counts[&0], counts[&1], counts[&3]), (900, 900, 600));
+}
+
+#[test]
+fn sparse_regression_is_optimal() {
+    let mut rng = Seed::new(8).rng();
+    let x = Array2::from_shape_simple_fn((120, 6), || rng.normal());
+    let labels: Vec<f32> = x
+        .outer_iter()
+        .map(|row| f32::from(u8::from(row[0] - 0.7 * row[1] + 0.5 > rng.normal())))
+        .collect();
+    for c in [1.0, 0.1, 0.03] {
+        let fit = SparseLogistic::fit(x.view(), &labels, c);
+        let residual: Vec<f64> = fit
+            .logits(x.view())
+            .iter()
+            .zip(&labels)
+            .map(|(z, &y)| 1.0 / (1.0 + (-z).exp()) - f64::from(y))
+            .collect();
+        // Subgradients: 0 lies in c ∇ + ∂‖w‖₁, and the intercept's gradient is 0.
+        assert!(residual.iter().sum::<f64>().abs() * c < 1e-5);
+        for column in 0..6 {
+            let gradient = c * x.column(column).iter().zip(&residual).map(|(x, r)| x * r).sum::<f64>();
+            let w = fit.coefficients[column];
+            match w == 0.0 {
+                true => assert!(gradient.abs() <= 1.0 + 1e-5, "{gradient}"),
+                false => assert!((gradient + w.signum()).abs() < 1e-5, "{gradient} {w}"),
+            }
+        }
+    }
+    // The sparser, the weaker c is.
+    let zeros = |c: f64| {
+        SparseLogistic::fit(x.view(), &labels, c)
+            .coefficients
+            .iter()
+            .filter(|w| **w == 0.0)
+            .count()
+    };
+    assert!(zeros(0.03) >= zeros(1.0) && zeros(0.001) == 6);
+}
+
+#[test]
+fn a_head_of_one_s_own_gives_its_logits() {
+    let (dataset, device) = (data(2), Device::flex());
+    let model = model(&dataset, &device);
+    let inputs = dataset.inputs(&dataset.part(Split::Validation));
+    let pool = disentangle_analysis::probing::activations(&model, inputs.view(), "pool", &device).unwrap();
+    let head: Vec<f32> = (0..pool.ncols()).map(|column| (column as f32 * 0.7).sin()).collect();
+    let changed = model.with_head(&head, 0.25, &device).unwrap();
+    let found = changed.logits(inputs.view(), &device, 1).unwrap();
+    for (row, z) in pool.outer_iter().zip(found) {
+        let expected: f64 = row.iter().zip(&head).map(|(a, w)| a * f64::from(*w)).sum::<f64>() + 0.25;
+        assert!((f64::from(z) - expected).abs() < 1e-4, "{z} {expected}");
+    }
+    assert!(model.with_head(&head[1..], 0.0, &device).is_err());
+}
