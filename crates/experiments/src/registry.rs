@@ -12,6 +12,7 @@ use crate::{
     ehr::{Audit, Ehr},
     execute,
     finance::Finance,
+    mitigate::Mitigate,
     synthetic::Synthetic,
     toy::ToySuperposition,
 };
@@ -39,6 +40,7 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Causal>(),
         entry::<Ehr>(),
         entry::<Audit>(),
+        entry::<Mitigate>(),
         entry::<ToySuperposition>(),
     ]
 }

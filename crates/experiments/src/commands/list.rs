@@ -37,7 +37,11 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     for (name, meaning) in METRICS {
         text += &format!("  {name:<26} {meaning}\n");
     }
-    text += "\nstrategies\n  erm          empirical risk minimisation\n";
+    text += "\nstrategies\n";
+    let strategies = disentangle_mitigation::strategies(&disentangle_mitigation::MitigationSettings::default());
+    for one in strategies.map_err(|error| ExperimentError::Failed(error.to_string()))? {
+        text += &format!("  {:<16} {} ({})\n", one.name(), one.about(), one.source());
+    }
     Ok(text)
 }
 
