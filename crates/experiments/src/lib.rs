@@ -40,6 +40,7 @@ mod environment;
 mod error;
 mod experiment;
 pub mod finance;
+pub mod invariance;
 pub mod mitigate;
 mod present;
 pub mod registry;

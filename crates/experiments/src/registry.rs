@@ -12,6 +12,7 @@ use crate::{
     ehr::{Audit, Ehr},
     execute,
     finance::Finance,
+    invariance::Invariance,
     mitigate::Mitigate,
     synthetic::Synthetic,
     toy::ToySuperposition,
@@ -41,6 +42,7 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Ehr>(),
         entry::<Audit>(),
         entry::<Mitigate>(),
+        entry::<Invariance>(),
         entry::<ToySuperposition>(),
     ]
 }

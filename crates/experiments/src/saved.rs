@@ -26,6 +26,10 @@ pub(crate) fn save(
     preprocess: &impl Serialize,
     context: &Context,
 ) -> Result<(), ExperimentError> {
+    // One seed of several has a folder of its own, which nobody may have made yet.
+    let folder = context.path("");
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", folder.display())))?;
     weights::save(model, &context.path("model.safetensors"))?;
     context.run.write_json(&context.name("model.json"), &model.config())?;
     context.run.write_json(&context.name("preprocess.json"), preprocess)?;

@@ -362,9 +362,9 @@ fn irm_and_vrex_by_hand() {
         &[],
     )
     .loss;
-    let penalty = (slope(first).powi(2) + slope(second).powi(2)) / 2.0;
+    let penalty = f64::midpoint(slope(first).powi(2), slope(second).powi(2));
     assert!((early - mean - penalty).abs() < 1e-12 && (late - mean / 9.0 - penalty).abs() < 1e-12);
-    let variance = ((risk(first) - mean).powi(2) + (risk(second) - mean).powi(2)) / 2.0;
+    let variance = f64::midpoint((risk(first) - mean).powi(2), (risk(second) - mean).powi(2));
     let found = ask(&mut Variance { weight: 3.0 }, &LOGITS, &[]).loss;
     assert!((found - mean - 3.0 * variance).abs() < 1e-12);
 }
@@ -387,7 +387,9 @@ fn group_dro_by_hand() {
     ];
     let mut q: Vec<f64> = means.iter().map(|mean| 0.25 * (0.5 * mean).exp()).collect();
     let total: f64 = q.iter().sum();
-    q.iter_mut().for_each(|q| *q /= total);
+    for share in &mut q {
+        *share /= total;
+    }
     let found = ask(&mut strategy, &LOGITS, &[]);
     let expected: f64 = q.iter().zip(means).map(|(q, mean)| q * mean).sum();
     assert!((found.loss - expected).abs() < 1e-12);

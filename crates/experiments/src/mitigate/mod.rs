@@ -219,10 +219,7 @@ fn finish(
     }
     let chosen = chosen(&outcomes);
     let rows = &trainings[0].rows;
-    let taken = input
-        .names
-        .iter()
-        .position(|name| *name == chosen.by_worst_group_or_mean());
+    let taken = input.names.iter().position(|name| *name == chosen.taken());
     if let Some(model) = taken.and_then(|place| models[place].as_ref()) {
         saved::save(&rows.dataset, model, &rows.preprocess, context)?;
     }

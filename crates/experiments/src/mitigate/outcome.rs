@@ -82,17 +82,17 @@ pub struct Compared {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Chosen {
     /// Best mean validation accuracy.
-    pub by_mean: String,
+    pub mean_accuracy: String,
     /// Best worst-group validation accuracy, where groups are known.
-    pub by_worst_group: Option<String>,
+    pub worst_group: Option<String>,
     /// Best accuracy in the last environment, which a rule must not look at: an oracle.
-    pub by_oracle: String,
+    pub oracle: String,
 }
 
 impl Chosen {
     /// The rule that is used: by the worst group where groups are known, else by the mean.
-    pub(super) fn by_worst_group_or_mean(&self) -> &str {
-        self.by_worst_group.as_deref().unwrap_or(&self.by_mean)
+    pub(super) fn taken(&self) -> &str {
+        self.worst_group.as_deref().unwrap_or(&self.mean_accuracy)
     }
 }
 
@@ -157,8 +157,8 @@ pub(super) fn chosen(strategies: &[StrategyOutcome]) -> Chosen {
     };
     let value = |name: &'static str| move |one: &StrategyOutcome| one.value(name)?.value.value;
     Chosen {
-        by_mean: best(&value("validation_accuracy")).unwrap_or_else(|| ERM.into()),
-        by_worst_group: best(&value("validation_worst_group")),
-        by_oracle: best(&|one| one.environments.last()?[0].value.value).unwrap_or_else(|| ERM.into()),
+        mean_accuracy: best(&value("validation_accuracy")).unwrap_or_else(|| ERM.into()),
+        worst_group: best(&value("validation_worst_group")),
+        oracle: best(&|one| one.environments.last()?[0].value.value).unwrap_or_else(|| ERM.into()),
     }
 }

@@ -151,15 +151,15 @@ impl Outcome {
     fn choices(&self) -> Block {
         let chosen = &self.chosen;
         let worst = chosen
-            .by_worst_group
+            .worst_group
             .clone()
             .unwrap_or_else(|| "groups are unknown".into());
         let rows = [
-            ("mean validation accuracy", chosen.by_mean.clone()),
+            ("mean validation accuracy", chosen.mean_accuracy.clone()),
             ("worst-group validation accuracy", worst),
             (
                 "oracle: accuracy in the last environment, which a rule must not see",
-                chosen.by_oracle.clone(),
+                chosen.oracle.clone(),
             ),
         ];
         let rows = rows.into_iter().map(|(rule, name)| vec![rule.into(), name.into()]);

@@ -31,7 +31,7 @@ impl Outcome {
 
 /// The strategy that the rule takes, and whether it is clearly better than plain training where the shortcut fails.
 fn recommendation(outcome: &Outcome) -> Verdict {
-    let name = outcome.chosen.by_worst_group_or_mean();
+    let name = outcome.chosen.taken();
     let neutral = |text: String| Verdict {
         text,
         tone: Tone::Neutral,
@@ -93,16 +93,16 @@ fn selection(outcome: &Outcome) -> Option<Verdict> {
         let found = outcome.strategy(name).and_then(|one| one.environments.get(place));
         found.map_or_else(String::new, |one| one[0].value.show(2))
     };
-    let oracle = accuracy(&chosen.by_oracle);
-    let worst = chosen.by_worst_group.as_ref().map_or_else(String::new, |name| {
+    let oracle = accuracy(&chosen.oracle);
+    let worst = chosen.worst_group.as_ref().map_or_else(String::new, |name| {
         format!(", by the worst group `{name}` ({})", accuracy(name))
     });
     (outcome.strategies.len() > 1).then(|| Verdict {
         text: format!(
             "what is chosen depends on the rule: by mean validation accuracy `{}` ({} in `{environment}`){worst}, and an oracle that looks there `{}` ({oracle})",
-            chosen.by_mean,
-            accuracy(&chosen.by_mean),
-            chosen.by_oracle
+            chosen.mean_accuracy,
+            accuracy(&chosen.mean_accuracy),
+            chosen.oracle
         ),
         tone: Tone::Neutral,
     })
