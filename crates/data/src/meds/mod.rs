@@ -1,6 +1,6 @@
 //! Health records in the Medical Event Data Standard (MEDS 0.4): events of subjects in, windows with named feature groups out, and back.
 //!
-//! A dataset is a folder: `data/**/*.parquet` with `subject_id` (int64), `time` (timestamp[us], null for what holds throughout), `code`,
+//! A dataset is a folder: `data/**/*.parquet` with `subject_id` (int64), `time` (a timestamp in microseconds, null for what holds throughout), `code`,
 //! `numeric_value` (float32) and `text_value`; `metadata/subject_splits.parquet`, `metadata/codes.parquet`, `metadata/dataset.json`; and
 //! label files anywhere. A [`MedsTask`] says which labels are predicted from which codes.
 //! Source: <https://github.com/Medical-Event-Data-Standard/meds>.
