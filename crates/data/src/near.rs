@@ -1,4 +1,10 @@
-//! The name that somebody may have meant.
+//! Files that users write: read, checked, and the name that somebody may have meant.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::DataError;
 
 /// The known name that is most like `name`, if any is: by Jaro-Winkler similarity, without regard to case.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -15,8 +21,31 @@ pub(crate) fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a s
     nearest(name, known).map_or_else(String::new, |other| format!("; did you mean `{other}`?"))
 }
 
+/// A file's text.
+pub(crate) fn read_text(path: &Path) -> Result<String, DataError> {
+    std::fs::read_to_string(path).map_err(|error| DataError::Read {
+        path: path.into(),
+        reason: error.to_string(),
+    })
+}
+
+/// A TOML text as `T`, if `check` finds nothing wrong with it; `path` is for messages.
+pub(crate) fn parse_checked<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    check: impl FnOnce(&T) -> Result<(), String>,
+) -> Result<T, DataError> {
+    let wrong = |reason: String| DataError::Schema {
+        path: path.into(),
+        reason,
+    };
+    let parsed: T = toml::from_str(text).map_err(|error| wrong(toml_reason(text, &error)))?;
+    check(&parsed).map_err(wrong)?;
+    Ok(parsed)
+}
+
 /// What is wrong with a TOML text: the line, what the parser says, and the key that may have been meant.
-pub(crate) fn toml_reason(text: &str, error: &toml::de::Error) -> String {
+fn toml_reason(text: &str, error: &toml::de::Error) -> String {
     let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
     let message = error.message().replace('\n', " ");

@@ -8,7 +8,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Role, near::toml_reason, tabular::Parts};
+use crate::{
+    DataError, Role,
+    near::{parse_checked, read_text},
+    tabular::Parts,
+};
 
 /// What to predict from which codes, as a TOML file beside a MEDS dataset.
 ///
@@ -253,22 +257,12 @@ impl MedsColumn {
 impl MedsTask {
     /// Reads and checks a task file.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|error| DataError::Read {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
-        Self::parse(path, &text)
+        Self::parse(path, &read_text(path)?)
     }
 
     /// Checks a task's text; `path` is for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, DataError> {
-        let wrong = |reason: String| DataError::Schema {
-            path: path.into(),
-            reason,
-        };
-        let task: Self = toml::from_str(text).map_err(|error| wrong(toml_reason(text, &error)))?;
-        task.check().map_err(wrong)?;
-        Ok(task)
+        parse_checked(path, text, Self::check)
     }
 
     fn check(&self) -> Result<(), String> {

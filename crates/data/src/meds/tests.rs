@@ -7,7 +7,7 @@ use super::{
     dataset::Audited,
     events::{Reading, stream},
     task::{MedsTask, Over, Span},
-    window::{Recipe, STATIC, Seen, Windower, unchanged_by_the_future},
+    window::{Recipe, STATIC, Seen, Windower, changed_by_the_future},
     *,
 };
 use crate::{DataError, Role, Seed, Split, write_frame};
@@ -122,11 +122,8 @@ fn a_recipe_that_looks_ahead_is_caught() {
     let honest = |events: &[Vec<Seen>]| vec![recipe.at(&events[0], 15)];
     let peeking = |events: &[Vec<Seen>]| vec![recipe.at(&events[0], 16)];
     assert_eq!(honest(&events), [2.0]);
-    assert_eq!(unchanged_by_the_future(&events, 15, &honest(&events), honest), None);
-    assert_eq!(
-        unchanged_by_the_future(&events, 15, &peeking(&events), peeking),
-        Some(0)
-    );
+    assert_eq!(changed_by_the_future(&events, 15, &honest(&events), honest), None);
+    assert_eq!(changed_by_the_future(&events, 15, &peeking(&events), peeking), Some(0));
 }
 
 #[test]

@@ -309,7 +309,7 @@ impl<'t> Windower<'t> {
 
     /// Fails if the window of a sample changes when its future does: later events go, and others come.
     fn without_future(&self, sample: &Sample, values: &[f32]) -> Result<(), DataError> {
-        let column = unchanged_by_the_future(&self.events, sample.time, values, |events| {
+        let column = changed_by_the_future(&self.events, sample.time, values, |events| {
             self.window(events, sample.time)
         });
         match column {
@@ -342,7 +342,7 @@ impl<'t> Windower<'t> {
 }
 
 /// The first column whose values differ when events after `time` are replaced by others; `compute` makes a window of a subject's events.
-pub(super) fn unchanged_by_the_future(
+pub(super) fn changed_by_the_future(
     events: &[Vec<Seen>],
     time: i64,
     values: &[f32],

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Role, Split, near::toml_reason};
+use crate::{
+    DataError, Role, Split,
+    near::{parse_checked, read_text},
+};
 
 /// What the columns of a table are.
 ///
@@ -124,22 +127,12 @@ fn unknown() -> Role {
 impl TableSchema {
     /// Reads and checks a schema file.
     pub fn read(path: &Path) -> Result<Self, DataError> {
-        let text = std::fs::read_to_string(path).map_err(|error| DataError::Read {
-            path: path.into(),
-            reason: error.to_string(),
-        })?;
-        Self::parse(path, &text)
+        Self::parse(path, &read_text(path)?)
     }
 
     /// Checks a schema's text; `path` is for messages.
     pub fn parse(path: &Path, text: &str) -> Result<Self, DataError> {
-        let wrong = |reason: String| DataError::Schema {
-            path: path.into(),
-            reason,
-        };
-        let schema: Self = toml::from_str(text).map_err(|error| wrong(toml_reason(text, &error)))?;
-        schema.check().map_err(wrong)?;
-        Ok(schema)
+        parse_checked(path, text, Self::check)
     }
 
     fn check(&self) -> Result<(), String> {
