@@ -171,6 +171,14 @@ impl Model {
         parameters::place(self.clone(), &parameters::flatten(self), device, false)
     }
 
+    /// ∂logit/∂x of each row of `[row, position, feature]`, laid out as `x`; without dropout.
+    pub fn input_gradient(&self, x: ArrayView3<f32>, device: &Device) -> Result<Vec<f32>, ModelError> {
+        let mut tap = Tap::new().gradient("input")?;
+        // Parameters carry no graph; the leaf at the input starts one.
+        let gradients = self.forward(&input(x, device), &mut tap).sum().backward();
+        Ok(to_vec(tap.finish()?.gradient("input", &gradients)?))
+    }
+
     /// Logits of `[row, position, feature]`, without dropout, on `threads` threads.
     ///
     /// The numbers do not depend on `threads`: rows pass in fixed micro-batches. Fails if the shape is not the model's.

@@ -1,10 +1,10 @@
 //! Gradients of the logit with respect to the input, and what is made of them: attributions and attacks.
 
 use burn::tensor::Device;
-use disentangle_models::{Classifier, Model, ModelError, Tap, parallel};
+use disentangle_models::{Model, ModelError, parallel};
 use ndarray::{Array3, ArrayView3, Axis, Zip, concatenate, s};
 
-use super::{ProbingError, ROWS, effects::check_shapes, to_input};
+use super::{ProbingError, ROWS, effects::check_shapes};
 use crate::causal::{
     CausalError,
     attribution::{Rule, integrated_gradients},
@@ -46,11 +46,7 @@ fn in_parts<A: Clone + Send>(
 
 fn gradient_of_part(model: &Model, x: ArrayView3<f32>, device: &Device) -> Result<Array3<f32>, ModelError> {
     let shape = x.dim();
-    let mut tap = Tap::new().gradient("input")?;
-    // Parameters carry no graph; the leaf at the input starts one.
-    let gradients = model.forward(&to_input(x, device), &mut tap).sum().backward();
-    let gradient = tap.finish()?.gradient("input", &gradients)?;
-    let values: Vec<f32> = gradient.into_data().iter::<f32>().collect();
+    let values = model.input_gradient(x, device)?;
     Ok(Array3::from_shape_vec(shape, values).unwrap_or_else(|_| Array3::zeros(shape)))
 }
 

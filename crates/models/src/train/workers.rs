@@ -209,7 +209,9 @@ impl<'a> Worker<'a> {
                 let model = place(&mut self.plain, self.template, &job.version, self.device, false);
                 // A gradient that cannot be had leaves the outputs empty, which whoever asked refuses.
                 Done {
-                    outputs: input_gradient(model, &inputs(self.task, &job.rows), self.device).unwrap_or_default(),
+                    outputs: model
+                        .input_gradient(inputs(self.task, &job.rows).view(), self.device)
+                        .unwrap_or_default(),
                     ..Done::default()
                 }
             }
@@ -292,14 +294,6 @@ fn inputs<'r>(task: &Task, rows: &'r Own) -> std::borrow::Cow<'r, Array3<f32>> {
         Own::Windows(windows) => std::borrow::Cow::Owned(task.dataset.inputs(windows)),
         Own::Inputs(inputs) => std::borrow::Cow::Borrowed(inputs),
     }
-}
-
-/// ∂logit/∂x of each row, laid out as `x`.
-fn input_gradient(model: &Model, x: &Array3<f32>, device: &Device) -> Result<Vec<f32>, ModelError> {
-    let mut tap = Tap::new().gradient("input")?;
-    // Parameters carry no graph; the leaf at the input starts one.
-    let gradients = model.forward(&input(x.view(), device), &mut tap).sum().backward();
-    Ok(to_vec(tap.finish()?.gradient("input", &gradients)?))
 }
 
 fn place<'m>(
