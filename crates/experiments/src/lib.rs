@@ -42,6 +42,7 @@ mod experiment;
 pub mod finance;
 pub mod invariance;
 pub mod mitigate;
+pub mod overparameterised;
 mod present;
 pub mod registry;
 pub mod rows;

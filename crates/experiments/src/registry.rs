@@ -14,6 +14,7 @@ use crate::{
     finance::Finance,
     invariance::Invariance,
     mitigate::Mitigate,
+    overparameterised::Overparameterised,
     synthetic::Synthetic,
     toy::ToySuperposition,
 };
@@ -43,6 +44,7 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Audit>(),
         entry::<Mitigate>(),
         entry::<Invariance>(),
+        entry::<Overparameterised>(),
         entry::<ToySuperposition>(),
     ]
 }
