@@ -26,9 +26,13 @@ mod bootstrap;
 pub mod causal;
 pub mod classification;
 pub mod descriptive;
+pub mod detection;
+#[cfg(test)]
+mod detection_tests;
 pub mod dimensionality;
 mod estimate;
 pub mod granger;
+pub mod ica;
 pub mod importance;
 pub mod interference;
 pub mod learning;
@@ -37,6 +41,7 @@ pub mod logistic;
 pub mod matrix;
 pub mod moments;
 pub mod multiple;
+pub mod normality;
 pub mod overlap;
 mod pca;
 #[cfg(test)]
@@ -44,6 +49,7 @@ mod population_tests;
 pub mod probe;
 #[cfg(feature = "probing")]
 pub mod probing;
+pub mod proportion;
 pub mod regression;
 pub mod similarity;
 pub mod site;
@@ -56,6 +62,7 @@ mod superposition_tests;
 #[cfg(test)]
 mod tests;
 pub mod toy;
+pub mod transport;
 
 pub use bootstrap::{Bootstrap, over_seeds};
 pub use estimate::Estimate;

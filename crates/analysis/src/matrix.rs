@@ -100,6 +100,14 @@ pub enum MatrixError {
         /// Why.
         source: NoDecomposition,
     },
+    /// Independent components that were not found.
+    #[error("independent components of {matrix} were not found: {reason}")]
+    NoComponents {
+        /// Name of the matrix or site.
+        matrix: String,
+        /// Why.
+        reason: String,
+    },
     /// A setting outside its range.
     #[error("{key} is {found}; expected is {expected}")]
     Setting {

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use disentangle_analysis::{
     Bootstrap, Estimate,
     dimensionality::site_directions,
+    matrix::MatrixError,
     overlap::{self, GroupOverlap, group_overlap},
     probing::{Captured, OneGroupVaries, capture, one_group_varies},
     site::SiteMeasures,
@@ -227,13 +228,16 @@ fn dimensionality_of(
     let rows = scores.nrows();
     let half = rows / 2;
     let activations = mean_over_tokens(activations, rows);
+    let undefined = |reason: String| Dimensionality {
+        mean: Estimate::undefined(reason, rows),
+        held_out_r2: None,
+        features: vec![None; scores.ncols()],
+    };
     if half < scores.ncols() + 2 {
-        let reason = format!("{half} rows are too few to fit {} directions", scores.ncols());
-        return Ok(Dimensionality {
-            mean: Estimate::undefined(reason, rows),
-            held_out_r2: None,
-            features: vec![None; scores.ncols()],
-        });
+        return Ok(undefined(format!(
+            "{half} rows are too few to fit {} directions",
+            scores.ncols()
+        )));
     }
     let part = |matrix: &Array2<f64>, range: std::ops::Range<usize>| matrix.slice(s![range, ..]).to_owned();
     let n = scores.ncols();
@@ -241,7 +245,16 @@ fn dimensionality_of(
         site,
         (part(&activations, 0..half).view(), part(scores, 0..half).view()),
         (part(&activations, half..rows).view(), part(scores, half..rows).view()),
-    )?;
+    );
+    let found = match found {
+        // A table may hold the same thing twice; that is no reason to stop.
+        Err(MatrixError::Dependent { .. }) => {
+            return Ok(undefined(
+                "columns depend on each other, so that they have no directions of their own".into(),
+            ));
+        }
+        found => found?,
+    };
     let defined: Vec<f64> = found.dimensionality.iter().flatten().copied().collect();
     let mut mean = match disentangle_analysis::descriptive::mean(&defined) {
         Some(mean) => Estimate::point(mean, n),
