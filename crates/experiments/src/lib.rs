@@ -34,6 +34,7 @@ pub mod causal;
 mod cells;
 pub mod commands;
 mod context;
+pub mod detect;
 pub mod disentangle;
 pub mod ehr;
 mod environment;

@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::{
     ExperimentError,
-    finance::{FinanceConfig, Preprocess, load},
+    finance::{FinanceConfig, Loaded, Preprocess, load},
     saved,
 };
 
@@ -186,6 +186,15 @@ impl RowSettings {
             ..self.prices.clone()
         };
         let loaded = load(&config).map_err(|error| self.or_a_name(error))?;
+        self.of_prices(loaded, seed)
+    }
+
+    /// Rows of prices that are there already.
+    pub(crate) fn of_prices(&self, loaded: Loaded, seed: Seed) -> Result<LoadedRows, ExperimentError> {
+        let config = FinanceConfig {
+            dataset: Some(self.dataset.clone()),
+            ..self.prices.clone()
+        };
         let features = config.features();
         let mut dataset = features.dataset(&loaded.name, loaded.simulated, &loaded.symbols)?;
         dataset.notices.extend(loaded.notices.clone());
