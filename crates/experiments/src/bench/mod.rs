@@ -1,6 +1,7 @@
 //! `bench`: our work beside a peer's in Python, in one go.
 
 mod causal;
+mod mitigation;
 mod records;
 
 use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant};
@@ -37,8 +38,9 @@ const CAPACITY: &str = include_str!("../../../../benches/peer/capacity.py");
 const MATRICES: &str = include_str!("../../../../benches/peer/matrices.py");
 
 const CAUSAL: &str = include_str!("../../../../benches/peer/causal.py");
+const MITIGATION: &str = include_str!("../../../../benches/peer/mitigation.py");
 
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 11] = [
     Workload {
         name: "finance",
         ours: finance,
@@ -124,6 +126,11 @@ const WORKLOADS: [Workload; 10] = [
         name: "neurons",
         ours: causal::neurons,
         peer: Some((CAUSAL, &["--what", "neurons"])),
+    },
+    Workload {
+        name: "mitigation",
+        ours: mitigation::mitigation,
+        peer: Some((MITIGATION, &[])),
     },
 ];
 
