@@ -53,10 +53,10 @@ impl Render for Outcome {
             text += &format!(
                 "{:<24} {:<20} {:<20} {:<20} {}\n",
                 plant.name,
-                accuracy.found.show(2),
-                accuracy.accused.show(2),
-                accuracy.passed.show(2),
-                plant.scores.first().map_or_else(String::new, |one| one.auroc.show(2))
+                shown(&accuracy.found),
+                shown(&accuracy.accused),
+                shown(&accuracy.passed),
+                plant.scores.first().map_or_else(String::new, |one| shown(&one.auroc))
             );
         }
         for plant in self.plants.iter().filter(|plant| !plant.generated) {
@@ -83,6 +83,13 @@ impl Render for Outcome {
             }
         }
         text + "\n" + &marked(&verdicts(self))
+    }
+}
+
+fn shown(estimate: &Estimate) -> String {
+    match estimate.value {
+        Some(_) => estimate.show(2),
+        None => "–".into(),
     }
 }
 

@@ -40,17 +40,15 @@ fn against_truth(outcome: &Outcome) -> Section {
         let accuracy = &plant.accuracy;
         vec![
             plant.name.clone().into(),
-            plant.about.clone().into(),
             number(Some(plant.repeats.len() as f64), 0),
-            cell(&accuracy.found, 2),
-            cell(&accuracy.missed, 2),
-            cell(&accuracy.accused, 3),
-            cell(&accuracy.passed, 2),
+            defined(&accuracy.found, 2),
+            defined(&accuracy.missed, 2),
+            defined(&accuracy.accused, 3),
+            defined(&accuracy.passed, 2),
         ]
     });
     let columns = [
         "rows",
-        "what is planted",
         "draws",
         "shortcuts found",
         "shortcuts passed as genuine",
@@ -64,11 +62,28 @@ fn against_truth(outcome: &Outcome) -> Section {
              the rest of what is neither found nor passed is undecided. Detectors see training and validation rows, never test environments.",
             outcome.rate
         )],
-        blocks: vec![table(
-            "Shares of groups with exact 95 % intervals (Clopper and Pearson)",
-            &columns,
-            rows.collect(),
-        )],
+        blocks: vec![
+            table(
+                "Shares of groups with exact 95 % intervals (Clopper and Pearson)",
+                &columns,
+                rows.collect(),
+            ),
+            planted(outcome),
+        ],
+    }
+}
+
+fn planted(outcome: &Outcome) -> Block {
+    let generated = outcome.plants.iter().filter(|plant| plant.generated);
+    let rows = generated.map(|plant| vec![plant.name.clone().into(), plant.about.clone().into()]);
+    table("What is planted", &["rows", "truth"], rows.collect())
+}
+
+/// A dash where there is no value: why is said in the text.
+fn defined(estimate: &Estimate, digits: usize) -> Cell {
+    match estimate.value {
+        Some(_) => cell(estimate, digits),
+        None => number(None, digits),
     }
 }
 
@@ -86,7 +101,7 @@ fn rankings(outcome: &Outcome) -> Section {
     let count = plants.first().map_or(0, |plant| plant.scores.len());
     let rows = (0..count).map(|place| {
         let mut row: Vec<Cell> = vec![plants[0].scores[place].score.clone().into()];
-        row.extend(plants.iter().map(|plant| cell(&plant.scores[place].auroc, 2)));
+        row.extend(plants.iter().map(|plant| defined(&plant.scores[place].auroc, 2)));
         row
     });
     Section {
@@ -153,6 +168,7 @@ fn of(plant: &PlantOutcome, place: usize) -> Section {
             vec![],
         ),
         evidence_table(first, plant.repeats.len() > 1),
+        reasons(first),
     ];
     blocks.extend(enhanced_table(first));
     blocks.extend(superposition_table(first));
@@ -192,7 +208,6 @@ pub(crate) fn evidence_table(repeat: &RepeatOutcome, several: bool) -> Block {
             number(detected.instability.null_quantile, 3),
             number(detected.instability.q, 3),
             number(detected.score, 3),
-            detected.reason.clone().into(),
         ]
     });
     let columns = [
@@ -206,7 +221,6 @@ pub(crate) fn evidence_table(repeat: &RepeatOutcome, several: bool) -> Block {
         "95 % of its null",
         "q",
         "score",
-        "reason",
     ];
     let caption = if several {
         "Tests and standings, first draw"
@@ -214,6 +228,18 @@ pub(crate) fn evidence_table(repeat: &RepeatOutcome, several: bool) -> Block {
         "Tests and standings"
     };
     table(caption, &columns, rows.collect())
+}
+
+pub(crate) fn reasons(repeat: &RepeatOutcome) -> Block {
+    let rows = repeat.groups.iter().map(|group| {
+        let detected = &group.detected;
+        vec![
+            detected.group.clone().into(),
+            word(detected.standing).into(),
+            format!("it {}", detected.reason).into(),
+        ]
+    });
+    table("Why", &["group", "standing", "reason"], rows.collect())
 }
 
 /// Measures beside the tests; absent where no model was trained.
