@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use ndarray::{Array2, Array3};
 use serde::{Deserialize, Serialize};
 
-use crate::{DataError, Scaler};
+use crate::{DataError, InputLayer, Scaler};
 
 /// What a feature group is known, or believed, to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +107,8 @@ pub struct Dataset {
     pub environments: Vec<String>,
     /// Standardises features; fitted on training rows.
     pub scaler: Scaler,
+    /// What standardised windows pass before anybody sees them; changes nothing unless a strategy asked for it.
+    pub layer: InputLayer,
     /// Whether the test windows also serve as validation (the notebook's split).
     pub shared_validation: bool,
     /// Things that a reader must know, for example that dates were sorted.
@@ -125,7 +127,8 @@ impl Dataset {
             .collect()
     }
 
-    /// Standardised features of the given windows, `[window, lookback, feature]`.
+    /// Standardised features of the given windows, behind [`Dataset::layer`], `[window, lookback, feature]`. Every model and
+    /// every analysis takes its rows from here.
     pub fn inputs(&self, windows: &[usize]) -> Array3<f32> {
         let (length, width) = (self.lookback, self.features.len());
         let mut values = Vec::with_capacity(windows.len() * length * width);
@@ -136,8 +139,10 @@ impl Dataset {
                     .extend_scaled(self.rows.row(row).iter().copied(), &mut values);
             }
         }
-        Array3::from_shape_vec((windows.len(), length, width), values)
-            .unwrap_or_else(|_| Array3::zeros((windows.len(), length, width)))
+        let mut inputs = Array3::from_shape_vec((windows.len(), length, width), values)
+            .unwrap_or_else(|_| Array3::zeros((windows.len(), length, width)));
+        self.layer.apply(&mut inputs);
+        inputs
     }
 
     /// Labels of the given windows.

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::DataError;
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, Dataset};
 
 /// Categories that get a column of their own: the most frequent ones with at least [`LEAST_ROWS`] training rows.
 const MOST_CATEGORIES: usize = 24;
@@ -12,12 +14,45 @@ const LEAST_ROWS: usize = 10;
 /// The name of a category that is not there.
 pub(crate) const MISSING: &str = "missing";
 
+/// How one column of a source becomes columns of features: fitted on training rows, applied to any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Encoding {
+    /// Numbers as they are.
+    Numbers {
+        /// The column.
+        column: String,
+        /// Whether a second column says where there is none, because training rows missed some.
+        missing: bool,
+    },
+    /// One column a category.
+    Categories {
+        /// The column.
+        column: String,
+        /// Categories with a column of their own, in order.
+        own: Vec<String>,
+        /// Whether all others share a column, because training had others; else they are none of the columns.
+        other: bool,
+    },
+}
+
+/// Rows that no training saw, made by what training fitted.
+#[derive(Clone, Debug)]
+pub struct NewRows {
+    /// Their windows, all called test rows. Where a label is not known, it is 0 here.
+    pub dataset: Dataset,
+    /// The label of each window, if it is known.
+    pub labels: Vec<Option<f32>>,
+}
+
 /// Columns of features while they are made.
 #[derive(Debug, Default)]
 pub(crate) struct Features {
     pub(crate) names: Vec<String>,
     pub(crate) columns: Vec<Vec<f32>>,
     pub(crate) notices: Vec<String>,
+    /// How they were made, in order.
+    pub(crate) encodings: Vec<Encoding>,
 }
 
 impl Features {
@@ -38,12 +73,21 @@ impl Features {
                 .push(format!("column `{name}` has one value only in training rows"));
         }
         let missing = train.iter().any(|&row| values[row].is_nan());
-        let missing = missing.then(|| values.iter().map(|value| f32::from(u8::from(value.is_nan()))).collect());
-        self.push(name.into(), values);
-        if let Some(missing) = missing {
-            self.push(format!("{name} is missing"), missing);
-        }
+        self.encoded_numbers(name, values, missing);
         true
+    }
+
+    /// Numbers as an encoding says.
+    pub(crate) fn encoded_numbers(&mut self, name: &str, values: Vec<f32>, missing: bool) {
+        let flags = missing.then(|| values.iter().map(|value| f32::from(u8::from(value.is_nan()))).collect());
+        self.push(name.into(), values);
+        if let Some(flags) = flags {
+            self.push(format!("{name} is missing"), flags);
+        }
+        self.encodings.push(Encoding::Numbers {
+            column: name.into(),
+            missing,
+        });
     }
 
     /// One column a category; rarer ones, and those that training never saw, share `other` if training has any of them. `counted` are
@@ -67,28 +111,47 @@ impl Features {
         own.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
         own.retain(|(_, count)| *count >= LEAST_ROWS);
         own.truncate(MOST_CATEGORIES);
-        let own: Vec<&str> = own.into_iter().map(|(name, _)| name).collect();
+        let own: Vec<String> = own.into_iter().map(|(name, _)| name.into()).collect();
         let unseen = (0..rows).filter(|&row| !counts.contains_key(value(row))).count();
         if unseen > 0 {
             self.notices.push(format!(
                 "column `{name}`: {unseen} rows outside training hold categories that training never saw; they count as none of its own"
             ));
         }
-        let flags = |holds: &dyn Fn(&str) -> bool| -> Vec<f32> {
-            (0..rows).map(|row| f32::from(u8::from(holds(value(row))))).collect()
-        };
-        for category in &own {
-            let flags = flags(&|value| value == *category);
-            self.push(format!("{name}={category}"), flags);
-        }
-        if own.len() < counts.len() {
-            self.push(format!("{name}=other"), flags(&|value| !own.contains(&value)));
-        }
-        if counts.len() == 1 {
+        let (kinds, other) = (counts.len(), own.len() < counts.len());
+        self.encoded_categories(name, rows, value, &own, other);
+        if kinds == 1 {
             self.notices
                 .push(format!("column `{name}` has one value only in training rows"));
         }
         true
+    }
+
+    /// Categories as an encoding says; `value` names the category of each row, [`MISSING`] where there is none.
+    pub(crate) fn encoded_categories<'a>(
+        &mut self,
+        name: &str,
+        rows: usize,
+        value: impl Fn(usize) -> &'a str,
+        own: &[String],
+        other: bool,
+    ) {
+        let flags = |holds: &dyn Fn(&str) -> bool| -> Vec<f32> {
+            (0..rows).map(|row| f32::from(u8::from(holds(value(row))))).collect()
+        };
+        for category in own {
+            let flags = flags(&|value| value == category);
+            self.push(format!("{name}={category}"), flags);
+        }
+        if other {
+            let flags = flags(&|value| !own.iter().any(|category| category == value));
+            self.push(format!("{name}=other"), flags);
+        }
+        self.encodings.push(Encoding::Categories {
+            column: name.into(),
+            own: own.to_vec(),
+            other,
+        });
     }
 
     /// Refuses a column that tells the label of every one of some training rows: it is a copy of the outcome, or made from it.

@@ -5,7 +5,8 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataError, Dataset, FeatureGroup, Prices, Role, Scaler, Split, SplitRule, Window, calendar, indicators, split,
+    DataError, Dataset, FeatureGroup, InputLayer, Prices, Role, Scaler, Split, SplitRule, Window, calendar, indicators,
+    split,
 };
 
 /// How the relative strength index is smoothed.
@@ -294,6 +295,7 @@ impl FinanceFeatures {
             subjects: symbols.iter().map(|p| p.symbol.clone()).collect(),
             environments: years.iter().map(ToString::to_string).collect(),
             scaler: Scaler::identity(width),
+            layer: InputLayer::default(),
             shared_validation: false,
             notices: Vec::new(),
         })

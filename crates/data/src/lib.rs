@@ -31,6 +31,7 @@ pub mod finance;
 #[cfg(feature = "io")]
 mod frame;
 pub mod indicators;
+mod input_layer;
 pub mod market;
 #[cfg(feature = "io")]
 mod matrices;
@@ -41,6 +42,8 @@ mod near;
 #[cfg(feature = "io")]
 mod parquet_prices;
 mod prices;
+#[cfg(feature = "io")]
+mod reference;
 mod scaler;
 mod seed;
 mod sparse;
@@ -62,12 +65,17 @@ pub use csv_prices::{PricesAndNotices, read_csv, read_prices};
 pub use dataset::{Dataset, FeatureGroup, Role, Split, Window, check_groups};
 pub use error::DataError;
 #[cfg(feature = "io")]
+pub use features::{Encoding, NewRows};
+#[cfg(feature = "io")]
 pub use frame::write_frame;
+pub use input_layer::{InputLayer, Smoothing};
 #[cfg(feature = "io")]
 pub use matrices::{Matrix, read_labels, read_matrices};
 #[cfg(feature = "io")]
 pub use parquet_prices::{parse_parquet, read_parquet, write_parquet};
 pub use prices::{Prices, format_time};
+#[cfg(feature = "io")]
+pub use reference::Reference;
 pub use scaler::Scaler;
 pub use seed::{Random, Seed};
 pub use sparse::sparse_features;

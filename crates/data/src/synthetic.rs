@@ -10,7 +10,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use crate::{DataError, Dataset, FeatureGroup, Random, Role, Scaler, Seed, Split, Window};
+use crate::{DataError, Dataset, FeatureGroup, InputLayer, Random, Role, Scaler, Seed, Split, Window};
 
 /// Which generator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +252,7 @@ impl SyntheticConfig {
             environments: environments.into_iter().map(|environment| environment.name).collect(),
             // Every column is standard normal as it is drawn.
             scaler: Scaler::identity(self.columns()),
+            layer: InputLayer::default(),
             shared_validation: false,
             notices: self.notices(),
         };

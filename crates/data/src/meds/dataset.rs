@@ -10,20 +10,26 @@ use ndarray::Array2;
 use super::{
     Aggregate, MedsTask,
     ahead::no_time_to_the_end,
-    events::{Reading, moment, stream},
-    labels::{Sample, add_shortcut, draw_splits, read_labels, read_splits},
+    events::{Reading, stream},
+    labels::{Sample, add_shortcut, draw_splits, read_labels, read_new_labels, read_splits},
+    places::Places,
     window::{Windower, Windows},
 };
 use crate::{
-    DataError, Dataset, FeatureGroup, Scaler, Seed, Split, Window, audit::AuditCheck, check_groups, features::Features,
+    DataError, Dataset, FeatureGroup, InputLayer, Scaler, Seed, Split,
+    audit::AuditCheck,
+    check_groups,
+    features::{Encoding, Features, MISSING, NewRows},
     near::did_you_mean,
 };
 
-/// A dataset, and what the leakage audit found.
+/// A dataset, how it was encoded, and what the leakage audit found.
 #[derive(Clone, Debug)]
 pub struct Audited {
     /// The rows.
     pub dataset: Dataset,
+    /// How each column was encoded, in order.
+    pub encodings: Vec<Encoding>,
     /// Each check that it passed.
     pub checks: Vec<AuditCheck>,
 }
@@ -35,23 +41,82 @@ impl MedsTask {
     /// columns without any value in training, and what tells the future, unless `allow_leaks`.
     pub fn dataset(&self, folder: &Path, allow_leaks: bool, seed: Seed) -> Result<Audited, DataError> {
         let (samples, parts) = self.samples(folder, seed)?;
+        let (windows, seen) = self.windowed(folder, samples)?;
+        let mut audited = self.assemble(&name(folder), windows, &parts, allow_leaks)?;
+        audited.dataset.notices.push(seen);
+        Ok(audited)
+    }
+
+    /// New rows of such a dataset, encoded as training rows were; nothing is fitted, and no split is read. Label files say who is
+    /// predicted when; the label itself may be absent. The dataset's groups are empty and its scaler changes nothing: both belong to the
+    /// run.
+    ///
+    /// Fails for files that are not as MEDS 0.4 asks, labels before a subject's first event, and subjects without events.
+    pub fn new_rows(&self, folder: &Path, encodings: &[Encoding]) -> Result<NewRows, DataError> {
+        let (samples, unknown) = read_new_labels(&folder.join(&self.labels))?;
+        let (windows, seen) = self.windowed(folder, samples)?;
+        let places = Places::new(self, &windows);
+        let mut features = Features::default();
+        for encoding in encodings {
+            let (Encoding::Numbers { column, .. } | Encoding::Categories { column, .. }) = encoding;
+            let Some(index) = self.columns().position(|(_, name, _)| name == column.as_str()) else {
+                return Err(DataError::Schema {
+                    path: name(folder).into(),
+                    reason: format!(
+                        "column `{column}` is encoded but no column of the task; expected those of the run"
+                    ),
+                });
+            };
+            match encoding {
+                Encoding::Numbers { missing, .. } => {
+                    let values = (0..places.rows()).map(|row| places.value(row, index)).collect();
+                    features.encoded_numbers(column, values, *missing);
+                }
+                Encoding::Categories { own, other, .. } => {
+                    let category = |row: usize| places.category(row, index).unwrap_or(MISSING);
+                    features.encoded_categories(column, places.rows(), category, own, *other);
+                }
+            }
+        }
+        let (subjects, windows_of) = places.windows(|_| Split::Test);
+        let labels = places.order.iter().map(|&sample| {
+            let one = &windows.samples[sample];
+            (!unknown.contains(&(one.subject, one.time))).then_some(one.label)
+        });
+        let labels = labels.collect();
+        let dataset = Dataset {
+            name: name(folder),
+            simulated: false,
+            lookback: self.lookback,
+            scaler: Scaler::identity(features.names.len()),
+            layer: InputLayer::default(),
+            rows: matrix(&features, places.rows()),
+            features: features.names,
+            groups: Vec::new(),
+            windows: windows_of,
+            subjects,
+            environments: places.environments(),
+            shared_validation: false,
+            notices: vec![seen],
+        };
+        Ok(NewRows { dataset, labels })
+    }
+
+    /// Windows of the samples from the events below a folder, and a sentence on the events.
+    fn windowed(&self, folder: &Path, samples: Vec<Sample>) -> Result<(Windows, String), DataError> {
         let mut windower = Windower::new(self, samples);
         let reading = Reading {
             texts: Windower::needs_texts(self),
             strict: false,
         };
         let seen = stream(folder, reading, &mut |event| windower.event(event))?;
-        let windows = windower.finish()?;
-        let name = folder.canonicalize().unwrap_or_else(|_| folder.into());
-        let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let mut audited = self.assemble(&name, windows, &parts, allow_leaks)?;
-        audited.dataset.notices.push(format!(
+        let said = format!(
             "{} events of {} subjects in {} files",
             seen.rows,
             seen.subjects.len(),
             seen.files
-        ));
-        Ok(audited)
+        );
+        Ok((windower.finish()?, said))
     }
 
     /// What is predicted, and each subject's part.
@@ -86,25 +151,18 @@ impl MedsTask {
         parts: &BTreeMap<i64, Split>,
         allow_leaks: bool,
     ) -> Result<Audited, DataError> {
-        let (lookback, width, count) = (self.lookback, self.columns().count(), windows.samples.len());
+        let lookback = self.lookback;
         let part = |sample: &Sample| parts.get(&sample.subject).copied().unwrap_or(Split::Embargo);
-        // Rows of a dataset are ordered by time, whatever the order of the files.
-        let mut order: Vec<usize> = (0..count).collect();
-        order.sort_by_key(|&sample| (windows.samples[sample].time, windows.samples[sample].subject));
-        let of_place = |row: usize| (order[row / lookback], row % lookback);
-        let value = |row: usize, column: usize| {
-            let (sample, position) = of_place(row);
-            windows.values[(sample * lookback + position) * width + column]
-        };
-        let rows = count * lookback;
-        let is_train = |row: &usize| part(&windows.samples[of_place(*row).0]) == Split::Train;
+        let places = Places::new(self, &windows);
+        let (order, rows) = (&places.order, places.rows());
+        let is_train = |row: &usize| part(places.sample(*row)) == Split::Train;
         let train: Vec<usize> = (0..rows).filter(is_train).collect();
         let last: Vec<usize> = train
             .iter()
             .copied()
             .filter(|row| row % lookback == lookback - 1)
             .collect();
-        let label = |row: usize| windows.samples[of_place(row).0].label;
+        let label = |row: usize| places.sample(row).label;
         let mut features = Features::default();
         let mut groups = Vec::new();
         let mut numbered = Vec::new();
@@ -113,13 +171,10 @@ impl MedsTask {
             let first = features.names.len();
             for (column, spec) in &of.columns {
                 let found = if spec.value == Aggregate::Category {
-                    let names = &windows.categories[index].names;
-                    let category = |row: usize| names.get(value(row, index) as usize).map(String::as_str);
-                    let category = |row: usize| category(row).filter(|_| !value(row, index).is_nan());
-                    features.categories(column, rows, category, &last)
+                    features.categories(column, rows, |row| places.category(row, index), &last)
                 } else {
                     numbered.push((features.names.len(), index));
-                    features.numbers(column, (0..rows).map(|row| value(row, index)).collect(), &train)
+                    features.numbers(column, (0..rows).map(|row| places.value(row, index)).collect(), &train)
                 };
                 if !found {
                     let codes = spec.code.all().join(", ");
@@ -179,36 +234,8 @@ impl MedsTask {
                 detail: format!("{} columns on {} training windows", features.names.len(), last.len()),
             });
         }
-        let matrix = Array2::from_shape_fn((rows, features.names.len()), |(row, column)| {
-            features.columns[column][row]
-        });
-        let mut subjects = BTreeMap::new();
-        for sample in &windows.samples {
-            let next = subjects.len() as u32;
-            subjects.entry(sample.subject).or_insert(next);
-        }
-        let mut subject_names = vec![String::new(); subjects.len()];
-        for (subject, place) in &subjects {
-            subject_names[*place as usize] = subject.to_string();
-        }
-        let environments = match windows.environments.names.is_empty() {
-            true => vec!["all".to_string()],
-            false => windows.environments.names.clone(),
-        };
-        let of_samples = order.iter().enumerate().map(|(place, &sample)| {
-            let one = &windows.samples[sample];
-            Window {
-                start: place * lookback,
-                target: place,
-                time: moment(one.time).unwrap_or_default(),
-                subject: subjects[&one.subject],
-                environment: windows.environment_of[sample],
-                label: one.label,
-                shortcut: one.shortcut,
-                split: part(one),
-            }
-        });
-        let windows_of: Vec<Window> = of_samples.collect();
+        let matrix = matrix(&features, rows);
+        let (subjects, windows_of) = places.windows(part);
         let left = windows_of
             .iter()
             .filter(|window| window.split == Split::Embargo)
@@ -223,17 +250,35 @@ impl MedsTask {
             simulated: false,
             lookback,
             scaler: Scaler::fit(matrix.view(), &train),
+            layer: InputLayer::default(),
             features: features.names,
             groups,
             rows: matrix,
             windows: windows_of,
-            subjects: subject_names,
-            environments,
+            subjects,
+            environments: places.environments(),
             shared_validation: false,
             notices: features.notices,
         };
         dataset.check_classes(0.0)?;
         checks.push(crate::audit::subjects_in_one_part(&dataset)?);
-        Ok(Audited { dataset, checks })
+        Ok(Audited {
+            dataset,
+            encodings: features.encodings,
+            checks,
+        })
     }
+}
+
+/// What a dataset is called: its folder.
+fn name(folder: &Path) -> String {
+    let folder = folder.canonicalize().unwrap_or_else(|_| folder.into());
+    folder.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// `[row, feature]`.
+fn matrix(features: &Features, rows: usize) -> Array2<f32> {
+    Array2::from_shape_fn((rows, features.names.len()), |(row, column)| {
+        features.columns[column][row]
+    })
 }

@@ -1,6 +1,9 @@
 //! Labels, and the part of each subject.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use polars::prelude::{Column, DataType};
 
@@ -22,14 +25,24 @@ pub(crate) struct Sample {
 /// Reads label files (`boolean_value`, else `integer_value`, `float_value` or `categorical_value` with two values 0 and 1), ordered by
 /// subject and time.
 pub(super) fn read_labels(path: &Path) -> Result<Vec<Sample>, DataError> {
-    let mut samples = Vec::new();
+    read_all(path, true).map(|(samples, _)| samples)
+}
+
+/// The same of new rows: labels may be missing, as a column or in a cell. Which are is the second answer, by subject and time; their
+/// samples hold 0.
+pub(super) fn read_new_labels(path: &Path) -> Result<(Vec<Sample>, BTreeSet<(i64, i64)>), DataError> {
+    read_all(path, false)
+}
+
+fn read_all(path: &Path, needed: bool) -> Result<(Vec<Sample>, BTreeSet<(i64, i64)>), DataError> {
+    let (mut samples, mut unknown) = (Vec::new(), BTreeSet::new());
     for file in parquet_files(path)? {
-        read_file(&file, &mut samples)?;
+        read_file(&file, needed, &mut samples, &mut unknown)?;
     }
     if samples.is_empty() {
         return Err(unreadable(path, "holds no labels"));
     }
-    samples.sort_by_key(|sample| (sample.subject, sample.time));
+    samples.sort_by_key(|sample: &Sample| (sample.subject, sample.time));
     if let Some(pair) = samples
         .windows(2)
         .find(|pair| (pair[0].subject, pair[0].time) == (pair[1].subject, pair[1].time))
@@ -41,25 +54,36 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<Sample>, DataError> {
         );
         return Err(unreadable(path, reason));
     }
-    Ok(samples)
+    Ok((samples, unknown))
 }
 
-fn read_file(path: &Path, samples: &mut Vec<Sample>) -> Result<(), DataError> {
+fn read_file(
+    path: &Path,
+    needed: bool,
+    samples: &mut Vec<Sample>,
+    unknown: &mut BTreeSet<(i64, i64)>,
+) -> Result<(), DataError> {
     let pieces = Pieces::with_times(path, "prediction_time")?;
     let values = ["boolean_value", "integer_value", "float_value", "categorical_value"];
     let value = values.into_iter().find(|name| pieces.has(name));
-    let value = value.ok_or_else(|| DataError::MissingColumn {
-        path: path.into(),
-        column: values[0].into(),
-        found: "none of boolean_value, integer_value, float_value and categorical_value".into(),
-    })?;
+    if value.is_none() && needed {
+        return Err(DataError::MissingColumn {
+            path: path.into(),
+            column: values[0].into(),
+            found: "none of boolean_value, integer_value, float_value and categorical_value".into(),
+        });
+    }
     let error = |error: polars::prelude::PolarsError| unreadable(path, error);
     let mut row = 0;
-    for frame in pieces.whole(&["subject_id", "prediction_time", value])? {
+    let columns: Vec<&str> = ["subject_id", "prediction_time"].into_iter().chain(value).collect();
+    for frame in pieces.whole(&columns)? {
         let column = |name: &str, to: &DataType| frame.column(name).and_then(|of| of.cast(to)).map_err(error);
         let subjects = column("subject_id", &DataType::Int64)?;
         let times = column("prediction_time", &DataType::Int64)?;
-        let labels = binary(frame.column(value).map_err(error)?).map_err(error)?;
+        let labels = match value {
+            Some(value) => binary(frame.column(value).map_err(error)?).map_err(error)?,
+            None => vec![String::new(); frame.height()],
+        };
         let times = subjects
             .i64()
             .map_err(error)?
@@ -74,14 +98,24 @@ fn read_file(path: &Path, samples: &mut Vec<Sample>) -> Result<(), DataError> {
                 value: value.into(),
                 expected: expected.into(),
             };
+            let subject = subject.ok_or_else(|| wrong("subject_id", "", "a subject; it is missing"))?;
+            let time = time.ok_or_else(|| wrong("prediction_time", "", "a time; it is missing"))?;
+            let label = match label.as_str() {
+                "0" | "false" | "0.0" => 0.0,
+                "1" | "true" | "1.0" => 1.0,
+                "" if !needed => {
+                    unknown.insert((subject, time));
+                    0.0
+                }
+                other => {
+                    let expected = "a binary label: true or false, or 0 or 1";
+                    return Err(wrong(value.unwrap_or(values[0]), other, expected));
+                }
+            };
             samples.push(Sample {
-                subject: subject.ok_or_else(|| wrong("subject_id", "", "a subject; it is missing"))?,
-                time: time.ok_or_else(|| wrong("prediction_time", "", "a time; it is missing"))?,
-                label: match label.as_str() {
-                    "0" | "false" | "0.0" => 0.0,
-                    "1" | "true" | "1.0" => 1.0,
-                    other => return Err(wrong(value, other, "a binary label: true or false, or 0 or 1")),
-                },
+                subject,
+                time,
+                label,
                 shortcut: None,
             });
         }

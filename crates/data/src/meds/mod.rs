@@ -9,6 +9,7 @@ mod ahead;
 mod dataset;
 mod events;
 mod labels;
+mod places;
 mod propose;
 mod task;
 #[cfg(test)]

@@ -88,7 +88,7 @@ fn windows_agree_with_pandas() {
 
 #[test]
 fn the_fixture_becomes_a_dataset() {
-    let Audited { dataset, checks } = task().dataset(&fixtures().join("meds"), false, Seed::new(0)).unwrap();
+    let Audited { dataset, checks, .. } = task().dataset(&fixtures().join("meds"), false, Seed::new(0)).unwrap();
     assert_eq!(checks.len(), 4);
     assert_eq!((dataset.lookback, dataset.subjects.len()), (4, 12));
     assert_eq!(dataset.group("admin").unwrap().role, Role::Spurious);

@@ -7,23 +7,31 @@ use ndarray::Array2;
 
 use super::{Table, TableSchema, split};
 use crate::{
-    DataError, Dataset, FeatureGroup, Scaler, Seed, Split, Window, check_groups, csv_prices::parse_time,
-    features::Features,
+    DataError, Dataset, FeatureGroup, InputLayer, Scaler, Seed, Split, Window, check_groups,
+    csv_prices::parse_time,
+    features::{Encoding, Features, MISSING, NewRows},
 };
 
 impl TableSchema {
-    /// Rows for any experiment. Numbers keep a column and get a second one that says where they are missing, if they ever are; categories
-    /// become one column each. `name` is for reports; `allow_leaks` accepts a column that tells the label perfectly.
+    /// Rows for any experiment: [`TableSchema::fitted`] without the encodings.
+    pub fn dataset(&self, table: &Table, name: &str, allow_leaks: bool, seed: Seed) -> Result<Dataset, DataError> {
+        self.fitted(table, name, allow_leaks, seed).map(|(dataset, _)| dataset)
+    }
+
+    /// Rows for any experiment, and how each column was encoded. Numbers keep a column and get a second one that says where they are
+    /// missing, if they ever are; categories become one column each. `name` is for reports; `allow_leaks` accepts a column that tells the
+    /// label perfectly.
     ///
     /// Fails for labels that are not two classes, cells that are no numbers, columns without any value, parts of one class, and perfect
     /// predictors.
-    pub fn dataset(&self, table: &Table, name: &str, allow_leaks: bool, seed: Seed) -> Result<Dataset, DataError> {
-        if table.rows == 0 {
-            return Err(DataError::Read {
-                path: table.path.clone(),
-                reason: "holds no rows".into(),
-            });
-        }
+    pub fn fitted(
+        &self,
+        table: &Table,
+        name: &str,
+        allow_leaks: bool,
+        seed: Seed,
+    ) -> Result<(Dataset, Vec<Encoding>), DataError> {
+        not_empty(table)?;
         let labels = self.labels(table)?;
         let (subjects, subject_names) = codes(table, self.subject.as_deref(), "row");
         let (environments, environment_names) = codes(table, self.environment.as_deref(), "all");
@@ -35,10 +43,15 @@ impl TableSchema {
         for (group, columns) in &self.groups {
             let first = features.names.len();
             for column in &columns.numeric {
-                numbers(table, column, &train, &mut features)?;
+                let values = numbers(table, column)?;
+                if !features.numbers(column, values, &train) {
+                    return Err(nothing_there(table, column));
+                }
             }
             for column in &columns.categorical {
-                categories(table, column, &train, &mut features)?;
+                if !features.categories(column, table.rows, |row| table.cell(column, row), &train) {
+                    return Err(nothing_there(table, column));
+                }
             }
             groups.push(FeatureGroup {
                 name: group.clone(),
@@ -50,41 +63,19 @@ impl TableSchema {
         if !allow_leaks {
             features.no_perfect_predictor(&train, |row| labels[row])?;
         }
-        // The rows of a subject stand together, in the order of their times.
-        let mut order: Vec<usize> = (0..table.rows).collect();
-        order.sort_by_key(|&row| (subjects[row], times.as_ref().map(|times| times[row])));
-        let rows = Array2::from_shape_fn((table.rows, features.names.len()), |(place, column)| {
-            features.columns[column][order[place]]
-        });
-        let mut windows: Vec<Window> = (self.lookback - 1..table.rows)
-            .filter(|&last| subjects[order[last]] == subjects[order[last + 1 - self.lookback]])
-            .map(|last| {
-                let row = order[last];
-                Window {
-                    start: last + 1 - self.lookback,
-                    target: row,
-                    time: times.as_ref().map_or_else(NaiveDateTime::default, |times| times[row]),
-                    subject: subjects[row],
-                    environment: environments[row],
-                    label: labels[row],
-                    shortcut: None,
-                    split: parts[row],
-                }
-            })
-            .collect();
-        windows.sort_by_key(|window| (window.time, window.target));
+        let order = order(&subjects, times.as_deref());
+        let rows = placed(&features, &order);
+        let ids = Ids {
+            subjects: &subjects,
+            environments: &environments,
+            times: times.as_deref(),
+        };
+        let windows = self.windows(&order, &ids, |row| (labels[row], parts[row]));
         let trained: Vec<usize> = (0..table.rows)
             .filter(|&place| parts[order[place]] == Split::Train)
             .collect();
         let mut notices = features.notices;
-        if self.lookback > 1 && windows.len() < table.rows {
-            notices.push(format!(
-                "{} of {} rows have fewer than {} rows of their subject before them and are predicted by no window",
-                table.rows - windows.len(),
-                table.rows,
-                self.lookback - 1
-            ));
-        }
+        notices.extend(self.unpredicted(table.rows, windows.len()));
         if self.time.is_none() {
             notices.push("the table has no time: what happens through time is left out".into());
         }
@@ -93,6 +84,7 @@ impl TableSchema {
             simulated: false,
             lookback: self.lookback,
             scaler: Scaler::fit(rows.view(), &trained),
+            layer: InputLayer::default(),
             features: features.names,
             groups,
             rows,
@@ -103,31 +95,127 @@ impl TableSchema {
             notices,
         };
         dataset.check_classes(0.0)?;
-        Ok(dataset)
+        Ok((dataset, features.encodings))
+    }
+
+    /// New rows of such a table, encoded as training rows were; nothing is fitted. The label may be absent, as a column or in a cell, and
+    /// so may the environment. The dataset's groups are empty and its scaler changes nothing: both belong to the run.
+    ///
+    /// Fails for a table without rows, cells that are no numbers, and labels that are none.
+    pub fn new_rows(&self, table: &Table, name: &str, encodings: &[Encoding]) -> Result<NewRows, DataError> {
+        not_empty(table)?;
+        let (subjects, subject_names) = codes(table, self.subject.as_deref(), "row");
+        let environment = self.environment.as_deref().filter(|column| table.has(column));
+        let (environments, environment_names) = codes(table, environment, "all");
+        let times = self.times(table)?;
+        let labels: Vec<Option<f32>> = (0..table.rows)
+            .map(|row| self.new_label(table, row))
+            .collect::<Result<_, _>>()?;
+        let mut features = Features::default();
+        for encoding in encodings {
+            match encoding {
+                Encoding::Numbers { column, missing } => {
+                    features.encoded_numbers(column, numbers(table, column)?, *missing);
+                }
+                Encoding::Categories { column, own, other } => {
+                    let category = |row: usize| table.cell(column, row).unwrap_or(MISSING);
+                    features.encoded_categories(column, table.rows, category, own, *other);
+                }
+            }
+        }
+        let order = order(&subjects, times.as_deref());
+        let rows = placed(&features, &order);
+        let ids = Ids {
+            subjects: &subjects,
+            environments: &environments,
+            times: times.as_deref(),
+        };
+        let windows = self.windows(&order, &ids, |row| (labels[row].unwrap_or(0.0), Split::Test));
+        let labels = windows.iter().map(|window| labels[window.target]).collect();
+        let dataset = Dataset {
+            name: name.into(),
+            simulated: false,
+            lookback: self.lookback,
+            scaler: Scaler::identity(features.names.len()),
+            layer: InputLayer::default(),
+            features: features.names,
+            groups: Vec::new(),
+            rows,
+            notices: self.unpredicted(table.rows, windows.len()).into_iter().collect(),
+            windows,
+            subjects: subject_names,
+            environments: environment_names,
+            shared_validation: false,
+        };
+        Ok(NewRows { dataset, labels })
+    }
+
+    /// Windows of `lookback` rows of one subject, ordered by the time of their last row, whose label and part `of` gives. `order` is that
+    /// in which rows are stored.
+    fn windows(&self, order: &[usize], ids: &Ids, of: impl Fn(usize) -> (f32, Split)) -> Vec<Window> {
+        let mut windows: Vec<Window> = (self.lookback - 1..order.len())
+            .filter(|&last| ids.subjects[order[last]] == ids.subjects[order[last + 1 - self.lookback]])
+            .map(|last| {
+                let row = order[last];
+                let (label, split) = of(row);
+                Window {
+                    start: last + 1 - self.lookback,
+                    target: row,
+                    time: ids.times.map_or_else(NaiveDateTime::default, |times| times[row]),
+                    subject: ids.subjects[row],
+                    environment: ids.environments[row],
+                    label,
+                    shortcut: None,
+                    split,
+                }
+            })
+            .collect();
+        windows.sort_by_key(|window| (window.time, window.target));
+        windows
+    }
+
+    /// What is said of rows that are in no window's last place.
+    fn unpredicted(&self, rows: usize, windows: usize) -> Option<String> {
+        (self.lookback > 1 && windows < rows).then(|| {
+            format!(
+                "{} of {rows} rows have fewer than {} rows of their subject before them and are predicted by no window",
+                rows - windows,
+                self.lookback - 1
+            )
+        })
+    }
+
+    /// The label of a new row, if it has one.
+    fn new_label(&self, table: &Table, row: usize) -> Result<Option<f32>, DataError> {
+        match table.cell(&self.label, row) {
+            None => Ok(None),
+            Some(cell) => self.label(table, row, cell).map(Some),
+        }
+    }
+
+    /// A cell as a label.
+    fn label(&self, table: &Table, row: usize, cell: &str) -> Result<f32, DataError> {
+        if !self.positive.is_empty() {
+            return Ok(f32::from(u8::from(
+                self.positive.iter().any(|positive| positive == cell),
+            )));
+        }
+        match cell.to_ascii_lowercase().as_str() {
+            "1" | "true" => Ok(1.0),
+            "0" | "false" => Ok(0.0),
+            _ => Err(table.wrong(
+                &self.label,
+                row,
+                "0 or 1; name the values that count as 1 by `positive = [..]`",
+            )),
+        }
     }
 
     fn labels(&self, table: &Table) -> Result<Vec<f32>, DataError> {
-        let cell = |row: usize| {
-            let cell = table.cell(&self.label, row);
-            cell.ok_or_else(|| table.wrong(&self.label, row, "a label; it is missing"))
-        };
-        if self.positive.is_empty() {
-            let label = |row: usize| match cell(row)?.to_ascii_lowercase().as_str() {
-                "1" | "true" => Ok(1.0),
-                "0" | "false" => Ok(0.0),
-                _ => Err(table.wrong(
-                    &self.label,
-                    row,
-                    "0 or 1; name the values that count as 1 by `positive = [..]`",
-                )),
-            };
-            return (0..table.rows).map(label).collect();
-        }
         let label = |row: usize| {
-            let cell = cell(row)?;
-            Ok(f32::from(u8::from(
-                self.positive.iter().any(|positive| positive == cell),
-            )))
+            let cell = table.cell(&self.label, row);
+            let cell = cell.ok_or_else(|| table.wrong(&self.label, row, "a label; it is missing"))?;
+            self.label(table, row, cell)
         };
         let labels: Vec<f32> = (0..table.rows).map(label).collect::<Result<_, DataError>>()?;
         let occurs = |positive: &&String| (0..table.rows).any(|row| table.cell(&self.label, row) == Some(positive));
@@ -158,6 +246,37 @@ impl TableSchema {
         };
         (0..table.rows).map(time).collect::<Result<_, _>>().map(Some)
     }
+}
+
+/// Whose each row of a table is, where and when it was.
+struct Ids<'t> {
+    subjects: &'t [u32],
+    environments: &'t [u32],
+    times: Option<&'t [NaiveDateTime]>,
+}
+
+fn not_empty(table: &Table) -> Result<(), DataError> {
+    match table.rows {
+        0 => Err(DataError::Read {
+            path: table.path.clone(),
+            reason: "holds no rows".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The order in which rows are stored: those of a subject stand together, in the order of their times.
+fn order(subjects: &[u32], times: Option<&[NaiveDateTime]>) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..subjects.len()).collect();
+    order.sort_by_key(|&row| (subjects[row], times.map(|times| times[row])));
+    order
+}
+
+/// `[row, feature]` in that order.
+fn placed(features: &Features, order: &[usize]) -> Array2<f32> {
+    Array2::from_shape_fn((order.len(), features.names.len()), |(place, column)| {
+        features.columns[column][order[place]]
+    })
 }
 
 /// Numbers for the values of a column in order of appearance, and the values; missing ones share a name. Without a column, a number of
@@ -195,7 +314,8 @@ fn nothing_there(table: &Table, column: &str) -> DataError {
     }
 }
 
-fn numbers(table: &Table, column: &str, train: &[usize], features: &mut Features) -> Result<(), DataError> {
+/// The cells of a column as numbers, NaN where missing.
+fn numbers(table: &Table, column: &str) -> Result<Vec<f32>, DataError> {
     let number = |row: usize| match table.cell(column, row) {
         None => Ok(f32::NAN),
         Some(cell) => {
@@ -210,16 +330,5 @@ fn numbers(table: &Table, column: &str, train: &[usize], features: &mut Features
             })
         }
     };
-    let values: Vec<f32> = (0..table.rows).map(number).collect::<Result<_, _>>()?;
-    match features.numbers(column, values, train) {
-        true => Ok(()),
-        false => Err(nothing_there(table, column)),
-    }
-}
-
-fn categories(table: &Table, column: &str, train: &[usize], features: &mut Features) -> Result<(), DataError> {
-    match features.categories(column, table.rows, |row| table.cell(column, row), train) {
-        true => Ok(()),
-        false => Err(nothing_there(table, column)),
-    }
+    (0..table.rows).map(number).collect()
 }

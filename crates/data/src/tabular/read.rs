@@ -28,6 +28,24 @@ impl Table {
     ///
     /// Fails for columns that are missing, naming all that the file has, and for rows of another length than the header.
     pub fn read(path: &Path, schema: &TableSchema) -> Result<Self, DataError> {
+        Self::read_columns(path, schema, &[])
+    }
+
+    /// The same of new rows, which may have no column for the label, nor for the environment if it is no feature.
+    pub fn read_new(path: &Path, schema: &TableSchema) -> Result<Self, DataError> {
+        let is_feature = |column: &&String| {
+            let mut groups = schema.groups.values();
+            groups.any(|group| group.numeric.contains(column) || group.categorical.contains(column))
+        };
+        let environment = schema.environment.as_ref().filter(|column| !is_feature(column));
+        let optional: Vec<&str> = std::iter::once(&schema.label)
+            .chain(environment)
+            .map(String::as_str)
+            .collect();
+        Self::read_columns(path, schema, &optional)
+    }
+
+    fn read_columns(path: &Path, schema: &TableSchema, optional: &[&str]) -> Result<Self, DataError> {
         let mut magic = Vec::new();
         File::open(path)
             .and_then(|file| file.take(4).read_to_end(&mut magic))
@@ -35,9 +53,9 @@ impl Table {
         let wanted = schema.columns();
         let is_missing = |cell: &str| cell.is_empty() || schema.missing.iter().any(|missing| missing == cell);
         if magic == *b"PAR1" {
-            Self::from_parquet(path, &wanted, is_missing)
+            Self::from_parquet(path, &wanted, optional, is_missing)
         } else {
-            Self::from_csv(path, &wanted, is_missing)
+            Self::from_csv(path, &wanted, optional, is_missing)
         }
     }
 
@@ -72,12 +90,18 @@ impl Table {
         ))
     }
 
-    fn from_csv(path: &Path, wanted: &[&str], is_missing: impl Fn(&str) -> bool) -> Result<Self, DataError> {
+    fn from_csv(
+        path: &Path,
+        wanted: &[&str],
+        optional: &[&str],
+        is_missing: impl Fn(&str) -> bool,
+    ) -> Result<Self, DataError> {
         let mut reader = csv::ReaderBuilder::new()
             .flexible(true)
             .trim(csv::Trim::All)
             .from_reader(open(path)?);
         let names = header(path, &mut reader)?;
+        let wanted = &present(wanted, optional, &names);
         let places = places(path, &names, wanted)?;
         let mut columns: Vec<Vec<Option<String>>> = vec![Vec::new(); wanted.len()];
         let mut record = csv::StringRecord::new();
@@ -103,9 +127,15 @@ impl Table {
         Ok(Self::new(path, rows, 2, wanted, columns))
     }
 
-    fn from_parquet(path: &Path, wanted: &[&str], is_missing: impl Fn(&str) -> bool) -> Result<Self, DataError> {
+    fn from_parquet(
+        path: &Path,
+        wanted: &[&str],
+        optional: &[&str],
+        is_missing: impl Fn(&str) -> bool,
+    ) -> Result<Self, DataError> {
         let frame = frame(path)?;
         let names: Vec<String> = frame.get_column_names().iter().map(ToString::to_string).collect();
+        let wanted = &present(wanted, optional, &names);
         let places = places(path, &names, wanted)?;
         let columns = places.iter().map(|&place| {
             let cells = texts(path, &frame.columns()[place])?;
@@ -125,6 +155,11 @@ impl Table {
             first_row,
             columns: wanted.iter().map(ToString::to_string).zip(columns).collect(),
         }
+    }
+
+    /// Whether the file has a column of this name.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.contains_key(column)
     }
 
     /// A cell, `None` where it is missing.
@@ -167,6 +202,12 @@ fn header<R: Read>(path: &Path, reader: &mut csv::Reader<R>) -> Result<Vec<Strin
         ));
     }
     Ok(names)
+}
+
+/// The wanted columns without those that may be absent and are.
+fn present<'w>(wanted: &[&'w str], optional: &[&str], names: &[String]) -> Vec<&'w str> {
+    let there = |column: &&str| !optional.contains(column) || names.iter().any(|name| name == column);
+    wanted.iter().copied().filter(there).collect()
 }
 
 /// Where each wanted column stands; refuses names that are absent or stand twice.
