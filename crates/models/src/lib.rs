@@ -46,7 +46,7 @@ pub use error::ModelError;
 pub use family::Family;
 pub use input::{Input, Pass};
 pub use layers::Positions;
-pub use model::{Classifier, Model, ModelConfig};
+pub use model::{Classifier, InputWeight, Model, ModelConfig};
 pub use select::Selection;
 pub use site::{Site, SiteName};
 pub use state::{State, Trace};

@@ -5,7 +5,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 use disentangle_data::Seed;
-use ndarray::ArrayView3;
+use ndarray::{Array2, ArrayView3};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +34,9 @@ pub trait Classifier {
     fn parts(&self) -> &'static [&'static str] {
         &[]
     }
+
+    /// The weights that read the input, whatever comes between; a feature that none of them reads cannot move the output.
+    fn input_weights(&self) -> Vec<InputWeight>;
 
     /// Into how many steps a forward pass falls: the embedding, four a layer, and the output.
     fn steps(&self) -> usize;
@@ -68,6 +71,24 @@ pub trait Classifier {
         self.check_shape(input);
         tap.begin(input.x.dims()[0]);
         self.pass(input, &mut Pass::new(tap, None))
+    }
+}
+
+/// A linear weight that reads the input, `[output, input]` in PyTorch's layout: its second axis is that of features.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputWeight {
+    /// PyTorch's name.
+    pub name: String,
+    /// The feature that each of its inputs is.
+    pub features: Vec<usize>,
+}
+
+impl InputWeight {
+    pub(crate) fn new(name: impl Into<String>, features: impl IntoIterator<Item = usize>) -> Self {
+        Self {
+            name: name.into(),
+            features: features.into_iter().collect(),
+        }
     }
 }
 
@@ -171,6 +192,78 @@ impl Model {
         parameters::place(self.clone(), &parameters::flatten(self), device, false)
     }
 
+    /// Where in the vector of all parameters, as [`crate::train::Strategy::after_step`] is given it, the weights lie that read a
+    /// feature. Empty where none does.
+    pub fn input_places(&self, feature: usize) -> Vec<usize> {
+        let weights = self.input_weights();
+        let (mut places, mut start) = (Vec::new(), 0);
+        for parameter in parameters::names(self) {
+            let weight = weights.iter().find(|weight| weight.name == parameter.name);
+            if let (Some(weight), [outputs, inputs]) = (weight, &parameter.shape[..]) {
+                for (input, _) in weight.features.iter().enumerate().filter(|(_, read)| **read == feature) {
+                    places.extend((0..*outputs).map(|output| match parameter.transposed {
+                        true => start + input * outputs + output,
+                        false => start + output * inputs + input,
+                    }));
+                }
+            }
+            start += parameter.len();
+        }
+        places
+    }
+
+    /// The same model with other projections inside: `edit` is given the weight of each, `[output, input]`, of attention (queries,
+    /// keys and values apart) and feed-forward; not of those that read the input, and not the head's. Fails where `edit` does, and
+    /// where it changes a shape.
+    pub fn with_projections(
+        &self,
+        device: &Device,
+        edit: &mut dyn FnMut(Array2<f32>) -> Result<Array2<f32>, ModelError>,
+    ) -> Result<Model, ModelError> {
+        let reading = self.input_weights();
+        let named = parameters::names(self);
+        let mut flat = parameters::flatten(self);
+        // The output layer's weight and bias stand last in every family.
+        let last = named.len().saturating_sub(2);
+        let mut start = 0;
+        for (index, parameter) in named.iter().enumerate() {
+            let own = start..start + parameter.len();
+            start = own.end;
+            let [outputs, inputs] = parameter.shape[..] else {
+                continue;
+            };
+            if index >= last || reading.iter().any(|weight| weight.name == parameter.name) {
+                continue;
+            }
+            // Queries, keys and values lie one under the other in one matrix.
+            let maps = if parameter.name.ends_with("in_proj_weight") {
+                3
+            } else {
+                1
+            };
+            let theirs = match parameter.transposed {
+                true => parameters::transpose(&flat[own.clone()], inputs, outputs),
+                false => flat[own.clone()].to_vec(),
+            };
+            let mut changed = Vec::with_capacity(theirs.len());
+            for map in theirs.chunks(theirs.len() / maps) {
+                let shape = (outputs / maps, inputs);
+                let wrong = || ModelError::Train(format!("`{}` cannot take another shape", parameter.name));
+                let weight = Array2::from_shape_vec(shape, map.to_vec()).map_err(|_| wrong())?;
+                let edited = edit(weight)?;
+                if edited.dim() != shape {
+                    return Err(wrong());
+                }
+                changed.extend(edited.iter().copied());
+            }
+            flat[own].copy_from_slice(&match parameter.transposed {
+                true => parameters::transpose(&changed, outputs, inputs),
+                false => changed,
+            });
+        }
+        Ok(parameters::place(self.clone(), &flat, device, false))
+    }
+
     /// ∂logit/∂x of each row of `[row, position, feature]`, laid out as `x`; without dropout.
     pub fn input_gradient(&self, x: ArrayView3<f32>, device: &Device) -> Result<Vec<f32>, ModelError> {
         let mut tap = Tap::new().gradient("input")?;
@@ -244,6 +337,10 @@ impl Classifier for Model {
 
     fn parts(&self) -> &'static [&'static str] {
         self.classifier().parts()
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        self.classifier().input_weights()
     }
 
     fn steps(&self) -> usize {

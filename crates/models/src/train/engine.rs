@@ -12,14 +12,13 @@ use std::{
 
 use burn::tensor::Device;
 use disentangle_data::{Dataset, Seed};
-use ndarray::Array3;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Ask, Batch, Checkpoint, Epoch, Loss, Outputs, Strategy,
+    Batch, Checkpoint, Epoch, Loss, Strategy,
     workers::{Rows, Version, Work, Workers},
 };
-use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, parameters};
+use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, near_names, parameters};
 
 /// What is learned from which rows.
 #[derive(Clone, Copy, Debug)]
@@ -136,7 +135,8 @@ pub struct Trained {
     pub stop: Stop,
 }
 
-/// Trains `model` on `task`. Fails for settings that cannot work, a loss that is not finite, or a checkpoint that cannot be written.
+/// Trains `model` on `task`. Fails for settings that cannot work, sites that the model does not have, a loss that is not finite, or a
+/// checkpoint that cannot be written.
 pub fn train(
     model: &Model,
     task: &Task,
@@ -152,6 +152,7 @@ pub fn train(
             "there are no training rows or no validation rows".into(),
         ));
     }
+    let sites = Arc::new(known_sites(model, strategy)?);
     let start = parameters::flatten(model);
     let mut state = match control.resume.take() {
         Some(checkpoint) if checkpoint.parameters.len() == start.len() => checkpoint,
@@ -166,6 +167,7 @@ pub fn train(
             rate: model.dropout(),
             parts: parameters::parts(model),
             penalised: model.penalty().is_some(),
+            sites: sites.clone(),
             task,
             config,
             seed,
@@ -180,6 +182,20 @@ pub fn train(
     })
 }
 
+/// The sites that the strategy asks for. Fails for one that the model does not have, naming near ones.
+fn known_sites(model: &Model, strategy: &dyn Strategy) -> Result<Vec<String>, ModelError> {
+    let asked = strategy.sites();
+    let known: Vec<String> = model.sites().into_iter().map(|site| site.name).collect();
+    let unknown = asked.iter().find(|site| !known.contains(site)).cloned();
+    match unknown {
+        None => Ok(asked),
+        Some(site) => Err(ModelError::Tap {
+            reason: format!("no such site in this model; near names: {}", near_names(&site, &known)),
+            site,
+        }),
+    }
+}
+
 fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
     match &control.checkpoint {
         Some((path, _)) => state.save(path),
@@ -187,14 +203,16 @@ fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
     }
 }
 
-struct Run<'a> {
-    workers: Workers,
+pub(super) struct Run<'a> {
+    pub(super) workers: Workers,
     rate: f64,
     /// Where the gradients lie that are watched.
     parts: Vec<Vec<Range<usize>>>,
     penalised: bool,
-    task: &'a Task<'a>,
-    config: &'a TrainConfig,
+    /// Whose activations the strategy's objective is given.
+    pub(super) sites: Arc<Vec<String>>,
+    pub(super) task: &'a Task<'a>,
+    pub(super) config: &'a TrainConfig,
     seed: Seed,
 }
 
@@ -319,6 +337,9 @@ impl Run<'_> {
             state
                 .adam
                 .step(&mut state.parameters, &gradient, self.config.learning_rate);
+            if strategy.edits_parameters() {
+                strategy.after_step(&mut state.parameters, self.config.learning_rate);
+            }
             version = Version {
                 number: state.adam.steps,
                 parameters: Arc::new(state.parameters.clone()),
@@ -370,7 +391,6 @@ impl Run<'_> {
     ) -> Result<(f64, Vec<f32>), ModelError> {
         let key = self.seed.child("dropout").key();
         let dropout = |micro: usize| Dropout::new(self.rate, key, step, micro as u64);
-        let size = self.config.micro_batch;
         let dataset = self.task.dataset;
         let environments: Vec<u32> = windows.iter().map(|&w| dataset.windows[w].environment).collect();
         let batch = Batch {
@@ -386,42 +406,7 @@ impl Run<'_> {
         if !strategy.whole_batch() {
             return self.sum_over_rows(windows, 0, version, dropout);
         }
-        let mut gradient = vec![0.0; version.parameters.len()];
-        let variants = strategy.variants(&batch, &Asked { run: self, version })?;
-        let forward = |micro, _| Work::Forward {
-            dropout: dropout(micro),
-        };
-        let sets: Vec<Rows> = std::iter::once(Rows::Windows(windows))
-            .chain(variants.iter().map(Rows::Inputs))
-            .collect();
-        let each = windows.len().div_ceil(size);
-        let mut outputs = vec![Vec::with_capacity(windows.len()); sets.len()];
-        for (set, rows) in sets.iter().enumerate() {
-            self.workers.run(*rows, set * each, size, version, forward, |done| {
-                outputs[set].extend(done.outputs);
-            })?;
-        }
-        if outputs.iter().any(|outputs| outputs.len() != windows.len()) {
-            return Err(ModelError::Train(
-                "a variant has another number of rows than the batch".into(),
-            ));
-        }
-        let of_variants = outputs.split_off(1);
-        let given = Outputs {
-            batch: &outputs[0],
-            variants: &of_variants,
-        };
-        let objective = strategy.objective(self.task.loss, &given, &batch);
-        let pulls = std::iter::once(&objective.gradient).chain(&objective.variants);
-        for (set, (rows, pull)) in sets.iter().zip(pulls).enumerate() {
-            let backward = |_, rows: Range<usize>| Work::Backward {
-                gradient: pull[rows].to_vec(),
-            };
-            self.workers.run(*rows, set * each, size, version, backward, |done| {
-                add(&mut gradient, &done.gradient);
-            })?;
-        }
-        Ok((objective.loss, gradient))
+        self.whole_batch(&batch, version, strategy, dropout)
     }
 
     /// Mean loss of some windows and its gradient, in one pass.
@@ -482,33 +467,6 @@ impl Run<'_> {
     }
 }
 
-fn add(sum: &mut [f32], part: &[f32]) {
+pub(super) fn add(sum: &mut [f32], part: &[f32]) {
     sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-}
-
-/// The model of a step, as strategies may question it.
-struct Asked<'r, 'a> {
-    run: &'r Run<'a>,
-    version: &'r Version,
-}
-
-impl Ask for Asked<'_, '_> {
-    fn inputs(&self, windows: &[usize]) -> Array3<f32> {
-        self.run.task.dataset.inputs(windows)
-    }
-
-    fn input_gradient(&self, x: &Array3<f32>) -> Result<Array3<f32>, ModelError> {
-        let mut values = Vec::with_capacity(x.len());
-        let size = self.run.config.micro_batch;
-        self.run.workers.run(
-            Rows::Inputs(x),
-            0,
-            size,
-            self.version,
-            |_, _| Work::InputGradient,
-            |done| values.extend(done.outputs),
-        )?;
-        Array3::from_shape_vec(x.dim(), values)
-            .map_err(|_| ModelError::Train("the gradient with respect to the input cannot be had".into()))
-    }
 }

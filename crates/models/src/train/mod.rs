@@ -7,6 +7,7 @@ mod checkpoint;
 mod engine;
 mod loss;
 mod strategy;
+mod whole_batch;
 mod workers;
 
 pub use checkpoint::Checkpoint;

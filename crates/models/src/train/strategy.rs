@@ -1,7 +1,7 @@
 //! What a mitigation strategy may change about training. Plain empirical risk minimisation is all the defaults.
 
 use disentangle_data::Seed;
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 
 use super::Loss;
 use crate::ModelError;
@@ -26,17 +26,25 @@ pub struct LossAndGradient {
     pub loss: f64,
     /// One entry a row.
     pub gradient: Vec<f32>,
-    /// One entry a row for each of [`Strategy::variants`].
+    /// One entry a row for each of [`Strategy::variants`]; none where the objective does not depend on their outputs.
     pub variants: Vec<Vec<f32>>,
+    /// With respect to [`Outputs::sites`], of the same shapes; none where the objective does not depend on them.
+    pub sites: Vec<Array2<f32>>,
+    /// With respect to [`Outputs::variant_sites`], of the same shapes; none where the objective does not depend on them.
+    pub variant_sites: Vec<Vec<Array2<f32>>>,
 }
 
 /// Outputs of one step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Outputs<'a> {
     /// One a row.
     pub batch: &'a [f32],
     /// One a row for each of [`Strategy::variants`].
     pub variants: &'a [Vec<f32>],
+    /// The batch's activations at each of [`Strategy::sites`], `[row, head · position · neuron]`.
+    pub sites: &'a [Array2<f32>],
+    /// The same of each of [`Strategy::variants`].
+    pub variant_sites: &'a [Vec<Array2<f32>>],
 }
 
 /// Answers about the model of the current step.
@@ -48,8 +56,9 @@ pub trait Ask {
     fn input_gradient(&self, x: &Array3<f32>) -> Result<Array3<f32>, ModelError>;
 }
 
-/// Hooks of the training engine. A step asks in this order: which rows ([`Strategy::rows`], once an epoch), either parts of the batch and how their gradients
-/// are combined, or variants and the objective; then the penalty on the weights.
+/// Hooks of the training engine. A step asks in this order: which rows ([`Strategy::rows`], once an epoch), either parts of the
+/// batch and how their gradients are combined, or variants and the objective; then the penalty on the weights; and after the
+/// optimiser's step for changes of the parameters.
 pub trait Strategy {
     /// The rows of an epoch in the order in which batches take them, some perhaps several times or not at all. `None` is every training
     /// row once.
@@ -83,9 +92,25 @@ pub trait Strategy {
         Ok(Vec::new())
     }
 
+    /// Sites whose activations [`Strategy::objective`] is given, each a name of [`crate::Classifier::sites`]. Asked once, before training.
+    fn sites(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The objective of a batch. Called only if [`Strategy::whole_batch`]; otherwise the mean of `loss` over rows is used.
     fn objective(&mut self, loss: Loss, outputs: &Outputs, batch: &Batch) -> LossAndGradient {
         mean_over_rows(loss, outputs.batch, batch.labels, outputs.batch.len())
+    }
+
+    /// Whether [`Strategy::after_step`] changes parameters.
+    fn edits_parameters(&self) -> bool {
+        false
+    }
+
+    /// Changes parameters after the optimiser's step, as a proximal step does. Called only if [`Strategy::edits_parameters`].
+    /// `parameters` are all of them, one after the other; [`crate::Model::input_places`] says which read a feature.
+    fn after_step(&mut self, parameters: &mut [f32], learning_rate: f64) {
+        let _ = (parameters, learning_rate);
     }
 }
 
@@ -109,6 +134,6 @@ pub(super) fn mean_over_rows(loss: Loss, outputs: &[f32], labels: &[f32], total:
     LossAndGradient {
         loss: values.iter().sum(),
         gradient,
-        variants: Vec::new(),
+        ..LossAndGradient::default()
     }
 }

@@ -2,10 +2,10 @@ use std::{sync::atomic::AtomicBool, time::Duration};
 
 use burn::tensor::Device;
 use chrono::DateTime;
-use disentangle_data::{Dataset, Scaler, Seed, Split, Window};
-use ndarray::Array2;
+use disentangle_data::{Dataset, InputLayer, Scaler, Seed, Split, Window};
+use ndarray::{Array2, Array3};
 
-use super::*;
+use super::{strategy::mean_over_rows, *};
 use crate::{Classifier, ModelConfig, ModelError, parameters, tests};
 
 /// One window a row, nothing scaled.
@@ -32,6 +32,7 @@ pub(crate) fn dataset(x: &[f32], labels: &[f32], positions: usize, features: usi
         subjects: vec!["a".into()],
         environments: vec!["0".into(), "1".into()],
         scaler: Scaler::identity(features),
+        layer: InputLayer::default(),
         shared_validation: false,
         notices: Vec::new(),
     }
@@ -215,10 +216,60 @@ impl Strategy for Variance {
             ((0.5 + (risks[e] - mean)) * row.1 / counts[e]) as f32
         });
         LossAndGradient {
-            variants: Vec::new(),
             loss: mean + 0.5 * risks.map(|r| (r - mean).powi(2)).iter().sum::<f64>(),
             gradient: gradient.collect(),
+            ..LossAndGradient::default()
         }
+    }
+}
+
+/// An objective over activations of the whole batch and of a variant: the squared mean of each neuron over rows, and how far it moves
+/// when the inputs are halved.
+struct OverSites(Vec<String>);
+
+impl OverSites {
+    /// Of those sites that most families have, what this one has; `embed` has several positions.
+    fn new(family: &ModelConfig) -> Self {
+        let sites = family.init(Seed::new(0), &Device::flex()).unwrap().sites();
+        let names = sites.into_iter().map(|site| site.name);
+        Self(
+            names
+                .filter(|name| ["embed", "pool", "logit"].contains(&name.as_str()))
+                .collect(),
+        )
+    }
+}
+
+impl Strategy for OverSites {
+    fn whole_batch(&self) -> bool {
+        true
+    }
+
+    fn sites(&self) -> Vec<String> {
+        self.0.clone()
+    }
+
+    fn variants(&mut self, batch: &Batch, ask: &dyn Ask) -> Result<Vec<Array3<f32>>, ModelError> {
+        Ok(vec![ask.inputs(batch.windows) * 0.5f32])
+    }
+
+    fn objective(&mut self, loss: Loss, outputs: &Outputs, batch: &Batch) -> LossAndGradient {
+        let n = outputs.batch.len();
+        let mut found = mean_over_rows(loss, outputs.batch, batch.labels, n);
+        let mut of_variant = Vec::new();
+        for (site, changed) in outputs.sites.iter().zip(&outputs.variant_sites[0]) {
+            assert_eq!((site.nrows(), site.dim()), (n, changed.dim()));
+            let scale = 1.0 / site.len() as f32;
+            let mean = site.sum_axis(ndarray::Axis(0)) / n as f32;
+            let moved = site - changed;
+            let squares = |values: &[f32]| values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+            let [moved_by, mean_by] = [moved.as_slice().unwrap(), mean.as_slice().unwrap()].map(squares);
+            found.loss += (moved_by + n as f64 * mean_by) / site.len() as f64;
+            found.sites.push((&moved + &mean) * (2.0 * scale));
+            of_variant.push(moved * (-2.0 * scale));
+        }
+        found.variant_sites.push(of_variant);
+        found
     }
 }
 
@@ -227,26 +278,168 @@ fn whole_batch_objectives_do_not_depend_on_the_micro_batch() {
     for family in tests::zoo() {
         // Dropout masks belong to micro-batches, so that only without it the sizes can agree.
         let family = with_dropout(&family, 0.0);
-        let run = |micro_batch| {
-            let mut setup = Setup::new(2, 0);
-            setup.config.micro_batch = micro_batch;
-            let trained = setup.run(&family, &mut Variance).unwrap();
-            (
-                trained.history[0].train_loss,
-                trained.history[0].gradient_norm,
-                trained.history[1].train_loss,
-            )
+        let check = |strategy: &mut dyn Strategy| {
+            let mut run = |micro_batch| {
+                let mut setup = Setup::new(2, 0);
+                setup.config.micro_batch = micro_batch;
+                let trained = setup.run(&family, strategy).unwrap();
+                (
+                    trained.history[0].train_loss,
+                    trained.history[0].gradient_norm,
+                    trained.history[1].train_loss,
+                )
+            };
+            let whole = run(50);
+            for size in [8, 64] {
+                let parts = run(size);
+                assert!(
+                    (whole.0 - parts.0).abs() < 1e-6 && (whole.2 - parts.2).abs() < 1e-5,
+                    "{whole:?} {parts:?}"
+                );
+                assert!((whole.1 - parts.1).abs() < 1e-4 * whole.1, "{whole:?} {parts:?}");
+            }
         };
-        let whole = run(50);
-        for size in [8, 64] {
-            let parts = run(size);
-            assert!(
-                (whole.0 - parts.0).abs() < 1e-6 && (whole.2 - parts.2).abs() < 1e-5,
-                "{whole:?} {parts:?}"
-            );
-            assert!((whole.1 - parts.1).abs() < 1e-4 * whole.1, "{whole:?} {parts:?}");
+        check(&mut Variance);
+        check(&mut OverSites::new(&family));
+    }
+}
+
+/// The loss of the batch and of its halved inputs, whose gradient is handed back at the outputs or at the site `logit`, which is the same.
+struct TwoWays {
+    at_site: bool,
+}
+
+impl Strategy for TwoWays {
+    fn whole_batch(&self) -> bool {
+        true
+    }
+
+    fn sites(&self) -> Vec<String> {
+        if self.at_site { vec!["logit".into()] } else { Vec::new() }
+    }
+
+    fn variants(&mut self, batch: &Batch, ask: &dyn Ask) -> Result<Vec<Array3<f32>>, ModelError> {
+        Ok(vec![ask.inputs(batch.windows) * 0.5f32])
+    }
+
+    fn objective(&mut self, loss: Loss, outputs: &Outputs, batch: &Batch) -> LossAndGradient {
+        let n = outputs.batch.len();
+        let [whole, half] =
+            [outputs.batch, &outputs.variants[0][..]].map(|logits| mean_over_rows(loss, logits, batch.labels, n));
+        let mut found = LossAndGradient {
+            loss: whole.loss + half.loss,
+            ..LossAndGradient::default()
+        };
+        if self.at_site {
+            let column = |values: Vec<f32>| Array2::from_shape_vec((n, 1), values).unwrap();
+            found.gradient = vec![0.0; n];
+            found.sites.push(column(whole.gradient));
+            found.variant_sites.push(vec![column(half.gradient)]);
+        } else {
+            found.gradient = whole.gradient;
+            found.variants.push(half.gradient);
+        }
+        found
+    }
+}
+
+#[test]
+fn a_gradient_at_the_logit_is_one_at_the_output() {
+    for family in tests::zoo() {
+        let run = |at_site| {
+            let trained = Setup::new(3, 20).run(&family, &mut TwoWays { at_site }).unwrap();
+            trained
+                .history
+                .iter()
+                .flat_map(|epoch| [epoch.train_loss, epoch.gradient_norm])
+                .collect::<Vec<f64>>()
+        };
+        for (a, b) in run(true).iter().zip(run(false)) {
+            assert!((a - b).abs() < 1e-4 * b.abs(), "{family:?}: {a} {b}");
         }
     }
+}
+
+#[test]
+fn sites_and_gradients_that_do_not_fit_are_sentences() {
+    struct Wrong {
+        site: &'static str,
+        rows: usize,
+    }
+    impl Strategy for Wrong {
+        fn whole_batch(&self) -> bool {
+            true
+        }
+
+        fn sites(&self) -> Vec<String> {
+            vec![self.site.into()]
+        }
+
+        fn objective(&mut self, _: Loss, outputs: &Outputs, _: &Batch) -> LossAndGradient {
+            LossAndGradient {
+                gradient: vec![0.0; outputs.batch.len()],
+                sites: vec![Array2::zeros((self.rows, outputs.sites[0].ncols()))],
+                ..LossAndGradient::default()
+            }
+        }
+    }
+    let family = &tests::zoo()[0];
+    let error = |site, rows| {
+        let found = Setup::new(1, 0).run(family, &mut Wrong { site, rows });
+        found.map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(error("pool", 50), Ok(()));
+    assert!(
+        error("pool", 49)
+            .unwrap_err()
+            .contains("has another shape than what it is the gradient of")
+    );
+    assert!(
+        error("pol", 50)
+            .unwrap_err()
+            .starts_with("tap `pol`: no such site in this model; near names: ")
+    );
+}
+
+#[test]
+fn changes_after_a_step_are_what_the_next_step_starts_from() {
+    /// Takes every step back.
+    struct Undone {
+        start: Vec<f32>,
+        rates: Vec<f64>,
+        edits: bool,
+    }
+    impl Strategy for Undone {
+        fn edits_parameters(&self) -> bool {
+            self.edits
+        }
+
+        fn after_step(&mut self, parameters: &mut [f32], learning_rate: f64) {
+            assert_ne!(parameters.to_vec(), self.start, "the optimiser's step comes first");
+            parameters.copy_from_slice(&self.start);
+            self.rates.push(learning_rate);
+        }
+    }
+    let family = with_dropout(&tests::zoo()[0], 0.0);
+    let start = parameters::flatten(&family.init(Seed::new(3), &Device::flex()).unwrap());
+    let mut strategy = Undone {
+        start: start.clone(),
+        rates: Vec::new(),
+        edits: true,
+    };
+    let trained = Setup::new(3, 0).run(&family, &mut strategy).unwrap();
+    assert_eq!(parameters::flatten(&trained.model), start);
+    assert_eq!(strategy.rates, [1e-3; 3]);
+    let [first, .., last] = &trained.history[..] else {
+        panic!("three epochs");
+    };
+    assert_eq!(
+        (first.train_loss, first.gradient_norm, first.validation_loss),
+        (last.train_loss, last.gradient_norm, last.validation_loss)
+    );
+    strategy.edits = false;
+    let plain = Setup::new(3, 0).run(&family, &mut strategy).unwrap();
+    assert_eq!(bits(&plain), bits(&Setup::new(3, 0).run(&family, &mut Erm).unwrap()));
 }
 
 #[test]

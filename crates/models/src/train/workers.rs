@@ -37,12 +37,13 @@ pub(super) enum Work {
     InputGradient,
     /// Logits, and the gradient of the mean loss over `total` rows.
     Gradient { total: usize, dropout: Dropout },
-    /// Logits with dropout; the graph waits for [`Work::Backward`].
-    Forward { dropout: Dropout },
+    /// Logits and the activations of some sites, with dropout; the graph waits for [`Work::Backward`].
+    Forward { dropout: Dropout, sites: Arc<Vec<String>> },
     /// The model's penalty on its weights and its gradient; needs no rows.
     Penalty,
-    /// The gradient of `sum(outputs * gradient)` of the graph that waits.
-    Backward { gradient: Vec<f32> },
+    /// The gradient of `sum(outputs * gradient)` of the graph that waits, plus `sum(activation * gradient)` of each of its sites;
+    /// no sites if the objective depends on none.
+    Backward { gradient: Vec<f32>, sites: Vec<Vec<f32>> },
 }
 
 /// Rows of a piece of work.
@@ -80,7 +81,16 @@ struct Job {
 pub(super) struct Done {
     pub(super) loss: f64,
     pub(super) outputs: Vec<f32>,
+    /// Activations of each site that was asked for, row by row.
+    pub(super) sites: Vec<Vec<f32>>,
     pub(super) gradient: Vec<f32>,
+}
+
+/// A graph that waits for its backward pass.
+struct Waiting {
+    output: Tensor<1>,
+    /// Of each site, `[row, head · position · neuron]`.
+    sites: Vec<Tensor<2>>,
 }
 
 pub(super) struct Workers {
@@ -180,7 +190,7 @@ struct Worker<'a> {
     template: &'a Model,
     plain: Option<(u64, Model)>,
     taped: Option<(u64, Model)>,
-    waiting: HashMap<usize, Tensor<1>>,
+    waiting: HashMap<usize, Waiting>,
 }
 
 impl<'a> Worker<'a> {
@@ -216,8 +226,8 @@ impl<'a> Worker<'a> {
                 }
             }
             Work::Gradient { total, dropout } => {
-                let output = self.forward(&job.rows, &job.version, dropout);
-                let outputs = to_vec(output.clone().without_autodiff());
+                let passed = self.forward(&job.rows, &job.version, dropout, &[]);
+                let outputs = to_vec(passed.output.clone().without_autodiff());
                 let labels = match &job.rows {
                     Own::Windows(windows) => self.task.dataset.labels(windows),
                     // Only windows have labels.
@@ -227,22 +237,28 @@ impl<'a> Worker<'a> {
                 Done {
                     loss: objective.loss,
                     outputs,
-                    gradient: self.backward(&output, objective.gradient),
-                }
-            }
-            Work::Forward { dropout } => {
-                let output = self.forward(&job.rows, &job.version, dropout);
-                let outputs = to_vec(output.clone().without_autodiff());
-                self.waiting.insert(job.micro, output);
-                Done {
-                    outputs,
+                    gradient: self.backward(passed, objective.gradient, Vec::new()),
                     ..Done::default()
                 }
             }
+            Work::Forward { dropout, sites } => {
+                let passed = self.forward(&job.rows, &job.version, dropout, &sites);
+                let done = Done {
+                    outputs: to_vec(passed.output.clone().without_autodiff()),
+                    sites: passed
+                        .sites
+                        .iter()
+                        .map(|site| to_vec(site.clone().without_autodiff()))
+                        .collect(),
+                    ..Done::default()
+                };
+                self.waiting.insert(job.micro, passed);
+                done
+            }
             Work::Penalty => self.penalty(&job.version),
-            Work::Backward { gradient } => Done {
+            Work::Backward { gradient, sites } => Done {
                 gradient: match self.waiting.remove(&job.micro) {
-                    Some(output) => self.backward(&output, gradient),
+                    Some(passed) => self.backward(passed, gradient, sites),
                     None => Vec::new(),
                 },
                 ..Done::default()
@@ -250,15 +266,33 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn forward(&mut self, rows: &Own, version: &Version, dropout: Dropout) -> Tensor<1> {
+    fn forward(&mut self, rows: &Own, version: &Version, dropout: Dropout, sites: &[String]) -> Waiting {
         let device = self.device.clone().autodiff();
         let model = place(&mut self.taped, self.template, version, &device, true);
         let input = input(inputs(self.task, rows).view(), self.device);
-        let mut tap = Tap::off();
-        model.pass(
+        let mut kept: Vec<Option<Tensor<4>>> = vec![None; sites.len()];
+        let mut tap = Tap::new();
+        for (site, own) in sites.iter().zip(&mut kept) {
+            // A record would cut the activation off its graph. What cannot be asked for stays absent, which the engine refuses.
+            let keep = move |x: Tensor<4>| {
+                *own = Some(x.clone());
+                x
+            };
+            tap = tap.edit(site, keep).unwrap_or_default();
+        }
+        let output = model.pass(
             &input,
             &mut Pass::new(&mut tap, (dropout.rate > 0.0).then_some(dropout)),
-        )
+        );
+        drop(tap);
+        let flat = kept.into_iter().flatten().map(|activation| {
+            let [rows, heads, positions, neurons] = activation.dims();
+            activation.reshape([rows, heads * positions * neurons])
+        });
+        Waiting {
+            output,
+            sites: flat.collect(),
+        }
     }
 
     fn penalty(&mut self, version: &Version) -> Done {
@@ -278,10 +312,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn backward(&self, output: &Tensor<1>, gradient: Vec<f32>) -> Vec<f32> {
+    fn backward(&self, passed: Waiting, gradient: Vec<f32>, sites: Vec<Vec<f32>>) -> Vec<f32> {
         let length = gradient.len();
         let weights = Tensor::<1>::from_data(TensorData::new(gradient, [length]), self.device);
-        let mut gradients = (output.clone() * weights).sum().backward();
+        let mut total = (passed.output * weights).sum();
+        for (activation, gradient) in passed.sites.into_iter().zip(sites) {
+            let shape = activation.dims();
+            let weights = Tensor::<2>::from_data(TensorData::new(gradient, shape), self.device);
+            total = total + (activation * weights).sum();
+        }
+        let mut gradients = total.backward();
         match &self.taped {
             Some((_, model)) => parameters::flat_gradients(model, &mut gradients),
             None => Vec::new(),

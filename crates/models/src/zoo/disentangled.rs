@@ -18,6 +18,7 @@ use crate::{
     layers::{
         self, Activation, AfterAttention, EncoderConfig, LayerNorm, Linear, STEPS, attend, by_head, join, step_of_stack,
     },
+    model::InputWeight,
     site::Place,
 };
 
@@ -172,6 +173,10 @@ impl Classifier for Disentangled {
 
     fn dropout(&self) -> f64 {
         self.config.dropout
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        self.config.layout.input_weights(self.config.features, "linear.weight")
     }
 
     fn steps(&self) -> usize {

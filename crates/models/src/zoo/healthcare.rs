@@ -19,6 +19,7 @@ use crate::{
     init::Init,
     input::Pass,
     layers::{Attention, Encoder, EncoderConfig, Linear, STEPS, attention_sites, padding},
+    model::InputWeight,
     site::{Place, Scope},
     state::Aside,
 };
@@ -261,6 +262,17 @@ impl Classifier for Healthcare {
 
     fn parts(&self) -> &'static [&'static str] {
         &["clinical_attention", "admin_attention"]
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        let c = &self.config;
+        match c.routing {
+            Routing::Shared => vec![InputWeight::new("feature_embedding.weight", 0..c.features)],
+            Routing::Separated => vec![
+                InputWeight::new("clinical_embedding.weight", c.clinical.iter().copied()),
+                InputWeight::new("admin_embedding.weight", c.admin.iter().copied()),
+            ],
+        }
     }
 
     fn steps(&self) -> usize {

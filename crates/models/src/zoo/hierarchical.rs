@@ -18,6 +18,7 @@ use crate::{
     layers::{
         EncoderConfig, EncoderLayer, Linear, PositionEmbedding, Positions, STEPS, layer_step, position_embedding,
     },
+    model::InputWeight,
     site::{Place, Scope},
 };
 
@@ -176,6 +177,10 @@ impl Classifier for Hierarchical {
 
     fn dropout(&self) -> f64 {
         self.config.dropout
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        vec![InputWeight::new("input_proj.weight", 0..self.config.features)]
     }
 
     fn steps(&self) -> usize {

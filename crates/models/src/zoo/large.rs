@@ -18,6 +18,7 @@ use crate::{
         Activation, AfterAttention, Attention, EncoderConfig, FeedForward, Layer, LayerNorm, Linear, PositionEmbedding,
         Positions, STEPS, layer_step, position_embedding,
     },
+    model::InputWeight,
     site::{Place, Scope},
 };
 
@@ -150,6 +151,10 @@ impl Classifier for Large {
 
     fn dropout(&self) -> f64 {
         self.config.dropout
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        vec![InputWeight::new("input_proj.weight", 0..self.config.features)]
     }
 
     fn steps(&self) -> usize {

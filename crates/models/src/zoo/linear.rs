@@ -4,7 +4,9 @@ use burn::{module::Module, tensor::Device};
 use disentangle_data::Seed;
 use serde::{Deserialize, Serialize};
 
-use crate::{Classifier, ModelError, Site, SiteName, State, init::Init, input::Pass, layers::Linear};
+use crate::{
+    Classifier, ModelError, Site, SiteName, State, init::Init, input::Pass, layers::Linear, model::InputWeight,
+};
 
 /// Sizes of a [`LinearModel`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -66,6 +68,11 @@ impl Classifier for LinearModel {
 
     fn dropout(&self) -> f64 {
         0.0
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        let features = (0..self.config.sequence).flat_map(|_| 0..self.config.features);
+        vec![InputWeight::new("linear.weight", features)]
     }
 
     fn steps(&self) -> usize {

@@ -9,6 +9,8 @@ mod linear;
 mod parallel;
 mod sequence;
 mod small;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 pub use disentangled::{Disentangled, DisentangledConfig};

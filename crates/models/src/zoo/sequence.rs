@@ -13,6 +13,7 @@ use crate::{
     init::Init,
     input::Pass,
     layers::{Encoder, EncoderConfig, Linear, STEPS},
+    model::InputWeight,
 };
 
 /// Sizes of a [`Sequence`]; the defaults are the notebook's.
@@ -129,6 +130,10 @@ impl Classifier for Sequence {
 
     fn dropout(&self) -> f64 {
         self.config.dropout
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        vec![InputWeight::new("feature_embedding.weight", 0..self.config.features)]
     }
 
     fn steps(&self) -> usize {

@@ -13,6 +13,7 @@ use crate::{
     init::Init,
     input::Pass,
     layers::{EncoderConfig, EncoderLayer, Linear, STEPS, step_of_stack},
+    model::InputWeight,
 };
 
 /// Sizes of a [`Small`]; the defaults are the notebook's.
@@ -142,6 +143,10 @@ impl Classifier for Small {
 
     fn dropout(&self) -> f64 {
         self.config.dropout
+    }
+
+    fn input_weights(&self) -> Vec<InputWeight> {
+        self.config.layout.input_weights(self.config.features, "weight")
     }
 
     fn steps(&self) -> usize {

@@ -6,7 +6,7 @@ use burn::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ModelError, layers::Linear};
+use crate::{ModelError, layers::Linear, model::InputWeight};
 
 /// How features become tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,18 @@ impl Layout {
             Layout::Flat => vec![(0..features).collect()],
             Layout::PerGroup { groups } => groups.clone(),
         }
+    }
+
+    /// The weights of the projections to tokens; `weight` is what they are called within one.
+    pub(super) fn input_weights(&self, features: usize, weight: &str) -> Vec<InputWeight> {
+        let of = |(token, columns): (usize, Vec<usize>)| {
+            let projection = match self {
+                Layout::Flat => "input_proj".to_string(),
+                Layout::PerGroup { .. } => format!("group_proj.{token}"),
+            };
+            InputWeight::new(format!("{projection}.{weight}"), columns)
+        };
+        self.columns(features).into_iter().enumerate().map(of).collect()
     }
 
     /// Refuses groups that are empty or name columns that do not exist.
