@@ -4,11 +4,11 @@
 
 use disentangle_models::{
     ModelError,
-    train::{Ask, Batch, Loss, LossAndGradient, Outputs, Strategy, Trained},
+    train::{Ask, Batch, Loss, LossAndGradient, Outputs, Strategy},
 };
 use ndarray::Array3;
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs};
 
 pub(crate) struct Adversarial {
     level: f64,
@@ -71,6 +71,7 @@ impl Strategy for Attacked {
             gradient,
             variants,
             loss: total,
+            ..LossAndGradient::default()
         }
     }
 }
@@ -95,7 +96,7 @@ impl Mitigation for Adversarial {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         let mut attacked = Attacked {
             level: self.level as f32,
             share: self.share,

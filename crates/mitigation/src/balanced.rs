@@ -1,9 +1,9 @@
 //! Group-balanced sampling: every (label, shortcut) group equally often, so that the shortcut says nothing of the label.
 
 use disentangle_data::Seed;
-use disentangle_models::train::{Strategy, Trained};
+use disentangle_models::train::Strategy;
 
-use crate::{Given, Mitigation, MitigationError, Needs, given::balanced};
+use crate::{Given, Mitigated, Mitigation, MitigationError, Needs, given::balanced};
 
 pub(crate) struct Balanced;
 
@@ -39,7 +39,7 @@ impl Mitigation for Balanced {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         let groups = given.groups(NAME, given.train)?;
         given.fit(&mut Sampling { groups }, given.config)
     }

@@ -5,11 +5,11 @@
 use disentangle_data::Seed;
 use disentangle_models::{
     ModelError,
-    train::{Ask, Batch, Loss, LossAndGradient, Outputs, Strategy, Trained},
+    train::{Ask, Batch, Loss, LossAndGradient, Outputs, Strategy},
 };
 use ndarray::{Array3, s};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs};
 
 pub(crate) struct Consistency {
     weight: f64,
@@ -88,7 +88,7 @@ impl Mitigation for Consistency {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         let mut consistent = Consistent {
             weight: self.weight,
             columns: given.shortcut(NAME)?,

@@ -8,7 +8,9 @@ use disentangle_data::Seed;
 use disentangle_models::train::{Erm, Trained};
 use ndarray::{Array1, Array2, Axis};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs, sparse_logistic::SparseLogistic};
+use crate::{
+    Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs, sparse_logistic::SparseLogistic,
+};
 
 pub(crate) struct Dfr {
     draws: usize,
@@ -91,9 +93,9 @@ impl Mitigation for Dfr {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         let groups = given.groups(NAME, given.validation)?;
-        let trained = given.fit(&mut Erm, given.config)?;
+        let Mitigated { trained, layer } = given.fit(&mut Erm, given.config)?;
         let model = &trained.model;
         let inputs = given.dataset.inputs(given.validation);
         let x = probing::activations(model, inputs.view(), "pool", given.device)?;
@@ -127,9 +129,10 @@ impl Mitigation for Dfr {
         let weights = weights / &spread;
         let bias = bias - weights.dot(&mean);
         let head: Vec<f32> = weights.iter().map(|w| *w as f32).collect();
-        Ok(Trained {
-            model: model.with_head(&head, bias as f32, given.device)?,
-            ..trained
+        let model = model.with_head(&head, bias as f32, given.device)?;
+        Ok(Mitigated {
+            trained: Trained { model, ..trained },
+            layer,
         })
     }
 }

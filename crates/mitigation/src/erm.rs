@@ -1,8 +1,8 @@
 //! Empirical risk minimisation: the mean loss over training rows, what every strategy is compared with.
 
-use disentangle_models::train::{Erm, Trained};
+use disentangle_models::train::Erm;
 
-use crate::{Given, Mitigation, MitigationError};
+use crate::{Given, Mitigated, Mitigation, MitigationError};
 
 pub(crate) struct ErmStrategy;
 
@@ -19,7 +19,7 @@ impl Mitigation for ErmStrategy {
         "Vapnik 1992"
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         given.fit(&mut Erm, given.config)
     }
 }

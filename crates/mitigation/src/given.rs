@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use burn::tensor::Device;
 use disentangle_data::{Dataset, Seed};
 use disentangle_models::{
-    Model,
-    train::{Control, Epoch, Loss, Strategy, Task, TrainConfig, Trained, train},
+    Classifier, Model,
+    train::{Control, Epoch, Loss, Strategy, Task, TrainConfig, train},
 };
 
-use crate::MitigationError;
+use crate::{Mitigated, MitigationError, embedding::POOL};
 
 /// What a strategy needs beside rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+// Any of them can be needed without the others.
+#[allow(clippy::struct_excessive_bools)]
 pub struct Needs {
     /// The (label, shortcut) group of training and validation rows.
     pub groups: bool,
@@ -20,6 +22,8 @@ pub struct Needs {
     pub environments: bool,
     /// Columns of a named shortcut.
     pub shortcut: bool,
+    /// Windows of more than one position.
+    pub positions: bool,
 }
 
 /// Rows, initial weights, and how training goes. Strategies see training and validation rows only.
@@ -48,7 +52,27 @@ pub struct Given<'a> {
 
 impl Given<'_> {
     /// Trains by the engine with a strategy's hooks, from the initial weights.
-    pub(crate) fn fit(&self, strategy: &mut dyn Strategy, config: &TrainConfig) -> Result<Trained, MitigationError> {
+    pub(crate) fn fit(&self, strategy: &mut dyn Strategy, config: &TrainConfig) -> Result<Mitigated, MitigationError> {
+        self.fit_with(self.start, strategy, config, self.seed.child("train"))
+    }
+
+    /// The same from other weights, with randomness of its own.
+    pub(crate) fn fit_from(
+        &self,
+        start: &Model,
+        strategy: &mut dyn Strategy,
+        config: &TrainConfig,
+    ) -> Result<Mitigated, MitigationError> {
+        self.fit_with(start, strategy, config, self.seed.child("fine-tune"))
+    }
+
+    fn fit_with(
+        &self,
+        start: &Model,
+        strategy: &mut dyn Strategy,
+        config: &TrainConfig,
+        seed: Seed,
+    ) -> Result<Mitigated, MitigationError> {
         let task = Task {
             dataset: self.dataset,
             train: self.train,
@@ -62,15 +86,26 @@ impl Given<'_> {
             checkpoint: None,
             resume: None,
         };
-        Ok(train(
-            self.start,
-            &task,
-            strategy,
-            config,
-            self.seed.child("train"),
-            self.device,
-            control,
-        )?)
+        Ok(Mitigated {
+            trained: train(start, &task, strategy, config, seed, self.device, control)?,
+            layer: self.dataset.layer.clone(),
+        })
+    }
+
+    /// The same with other rows, or with the same rows behind another layer.
+    pub(crate) fn on<'b>(&'b self, dataset: &'b Dataset) -> Given<'b> {
+        Given {
+            start: self.start,
+            dataset,
+            train: self.train,
+            validation: self.validation,
+            shortcut: self.shortcut,
+            config: self.config,
+            seed: self.seed,
+            device: self.device,
+            threads: self.threads,
+            cancel: self.cancel,
+        }
     }
 
     /// The (label, shortcut) group of each of some windows, `2 · label + shortcut`. Fails where a shortcut is unknown, or where a group
@@ -112,6 +147,19 @@ impl Given<'_> {
                 self.train.len(),
                 self.dataset.name
             ),
+        })
+    }
+
+    /// Fails for a model without an embedding before its head.
+    pub(crate) fn embedding(&self, strategy: &'static str) -> Result<(), MitigationError> {
+        let sites: Vec<String> = self.start.sites().into_iter().map(|site| site.name).collect();
+        if sites.iter().any(|site| site == POOL) {
+            return Ok(());
+        }
+        Err(MitigationError::Needs {
+            strategy,
+            needs: format!("a model with an embedding before its head (site `{POOL}`)"),
+            found: format!("this one has the sites {} only", sites.join(" and ")),
         })
     }
 

@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 
 use disentangle_data::Seed;
-use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy, Trained};
+use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs, given::balanced};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs, given::balanced};
 
 pub(crate) struct GroupDro {
     step: f64,
@@ -76,7 +76,7 @@ impl Strategy for Weighted {
         LossAndGradient {
             loss: (0..4).map(|group| self.q[group] * mean(group)).sum(),
             gradient: gradient.collect(),
-            variants: Vec::new(),
+            ..LossAndGradient::default()
         }
     }
 }
@@ -101,7 +101,7 @@ impl Mitigation for GroupDro {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         let order = given.groups(NAME, given.train)?;
         let mut weighted = Weighted {
             step: self.step,

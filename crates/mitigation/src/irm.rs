@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy, Trained};
+use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs};
 
 pub(crate) struct Irm {
     weight: f64,
@@ -104,7 +104,7 @@ impl Mitigation for Irm {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         given.environments(NAME)?;
         let mut penalised = Penalised {
             weight: self.weight,

@@ -1,9 +1,9 @@
 //! Just Train Twice: what a first, short training gets wrong is repeated in a second one. Needs no group labels.
 
 use disentangle_data::Seed;
-use disentangle_models::train::{Erm, Monitor, Strategy, TrainConfig, Trained};
+use disentangle_models::train::{Erm, Monitor, Strategy, TrainConfig};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings};
 
 pub(crate) struct Jtt {
     epochs: usize,
@@ -55,7 +55,7 @@ impl Mitigation for Jtt {
         "Liu et al. 2021 (Just Train Twice)"
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         if self.factor == 1 {
             return given.fit(&mut Erm, given.config);
         }
@@ -65,7 +65,7 @@ impl Mitigation for Jtt {
             patience: 0,
             ..given.config.clone()
         };
-        let first = given.fit(&mut Erm, &short)?.model;
+        let first = given.fit(&mut Erm, &short)?.trained.model;
         let inputs = given.dataset.inputs(given.train);
         let logits = first.logits(inputs.view(), given.device, given.threads)?;
         let rows = repeated(given.train, &logits, &given.dataset.labels(given.train), self.factor);

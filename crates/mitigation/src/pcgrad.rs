@@ -3,9 +3,9 @@
 //! g_i ← g_i - min(0, g_i·g_j / ‖g_j‖²) g_j for the others j in random order, against the original g_j; then the mean over environments.
 
 use disentangle_data::Seed;
-use disentangle_models::train::{Batch, Strategy, Trained};
+use disentangle_models::train::{Batch, Strategy};
 
-use crate::{Given, Mitigation, MitigationError, Needs, irm::by_environment};
+use crate::{Given, Mitigated, Mitigation, MitigationError, Needs, irm::by_environment};
 
 pub(crate) struct PcGrad;
 
@@ -66,7 +66,7 @@ impl Mitigation for PcGrad {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         given.environments(NAME)?;
         given.fit(&mut Surgery, given.config)
     }

@@ -28,6 +28,18 @@ pub struct MitigationSettings {
     pub adversarial_share: f64,
     /// Weight of the squared difference between a row's output and that with the shortcut of another row; 0 is plain training.
     pub consistency_weight: f64,
+    /// Weight of the contrastive loss on embeddings and of the similarity of genuine and shortcut embeddings; 0 is plain training.
+    pub contrastive_weight: f64,
+    /// Weight of the distance between the classes' embeddings of the shortcut alone; 0 is plain training.
+    pub matching_weight: f64,
+    /// Weight of the norms of the weights that read the shortcut's columns; 0 is plain training.
+    pub lasso_weight: f64,
+    /// How far projections go to the nearest semi-orthogonal matrix before fine-tuning, from 0 (plain training) to 1.
+    pub orthogonality_strength: f64,
+    /// Exponent of the factors of feature groups; 0 leaves them 1, which is plain training.
+    pub uncertainty_strength: f64,
+    /// The share of the last position's average in the average of the shortcut's columns; 0 is plain training.
+    pub smoothing_keep: f64,
 }
 
 impl Default for MitigationSettings {
@@ -43,6 +55,12 @@ impl Default for MitigationSettings {
             adversarial_level: 0.5,
             adversarial_share: 0.3,
             consistency_weight: 1.0,
+            contrastive_weight: 0.1,
+            matching_weight: 1.0,
+            lasso_weight: 5.0,
+            orthogonality_strength: 1.0,
+            uncertainty_strength: 1.0,
+            smoothing_keep: 0.8,
         }
     }
 }
@@ -67,6 +85,27 @@ impl MitigationSettings {
                 1e6,
                 "a number from 0 to 1e6",
             ),
+            (
+                "contrastive_weight",
+                self.contrastive_weight,
+                1e6,
+                "a number from 0 to 1e6",
+            ),
+            ("matching_weight", self.matching_weight, 1e6, "a number from 0 to 1e6"),
+            ("lasso_weight", self.lasso_weight, 1e6, "a number from 0 to 1e6"),
+            (
+                "orthogonality_strength",
+                self.orthogonality_strength,
+                1.0,
+                "a number from 0 to 1",
+            ),
+            (
+                "uncertainty_strength",
+                self.uncertainty_strength,
+                10.0,
+                "a number from 0 to 10",
+            ),
+            ("smoothing_keep", self.smoothing_keep, 0.999, "a share from 0 to 0.999"),
         ] {
             if !(0.0..=most).contains(&value) {
                 return Err(MitigationError::Setting { key, value, expected });

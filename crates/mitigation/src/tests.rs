@@ -1,5 +1,9 @@
 //! Every strategy through the same tests, and each step against hand-computed numbers.
 
+mod embeddings;
+mod layers;
+mod weights;
+
 use std::{collections::HashMap, sync::atomic::AtomicBool};
 
 use burn::tensor::Device;
@@ -9,7 +13,7 @@ use disentangle_data::{
 };
 use disentangle_models::{
     Family, Model,
-    train::{Batch, Loss, LossAndGradient, Outputs, Strategy, TrainConfig, Trained},
+    train::{Batch, Loss, LossAndGradient, Outputs, Strategy, TrainConfig},
 };
 use ndarray::Array2;
 
@@ -30,8 +34,23 @@ fn data(seed: u64) -> Dataset {
     config.dataset(Seed::new(seed)).unwrap()
 }
 
+/// The positions that a strategy needs at least.
+fn positions(name: &str) -> usize {
+    if name == "temporal_smoothing" { 2 } else { 1 }
+}
+
+/// Windows of so many rows that do not overlap, each within one part; the label is that of the first.
+fn of_positions(mut dataset: Dataset, positions: usize) -> Dataset {
+    dataset.lookback = positions;
+    dataset.windows = dataset.windows.into_iter().step_by(positions).collect();
+    dataset
+}
+
 fn model(dataset: &Dataset, device: &Device) -> Model {
-    let start = Family::Small.config(dataset.features.len(), 1, &dataset.groups);
+    let (features, lookback) = (dataset.features.len(), dataset.lookback);
+    // A small transformer takes one position.
+    let family = if lookback == 1 { Family::Small } else { Family::Sequence };
+    let start = family.config(features, lookback, &dataset.groups);
     let small = [
         ("hidden", 16.into()),
         ("heads", 2.into()),
@@ -51,6 +70,7 @@ struct Setup {
     settings: MitigationSettings,
     threads: usize,
     batch: usize,
+    linear: bool,
 }
 
 impl Setup {
@@ -65,14 +85,26 @@ impl Setup {
             },
             threads: 2,
             batch: 32,
+            linear: false,
         }
     }
 
-    fn run(&self, name: &str) -> Result<Trained, MitigationError> {
+    fn run(&self, name: &str) -> Result<Mitigated, MitigationError> {
+        self.run_on(name, positions(name))
+    }
+
+    fn run_on(&self, name: &str, positions: usize) -> Result<Mitigated, MitigationError> {
         let device = Device::flex();
         let all = strategies(&self.settings)?;
         let strategy = all.iter().find(|one| one.name() == name).unwrap();
-        let (train, validation) = (self.dataset.part(Split::Train), self.dataset.part(Split::Validation));
+        let dataset = of_positions(self.dataset.clone(), positions);
+        let (train, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
+        let start = if self.linear {
+            let config = Family::Linear.config(dataset.features.len(), positions, &dataset.groups);
+            config.init(Seed::new(1), &device).unwrap()
+        } else {
+            model(&dataset, &device)
+        };
         let config = TrainConfig {
             epochs: 3,
             batch: self.batch,
@@ -80,11 +112,11 @@ impl Setup {
             ..TrainConfig::default()
         };
         strategy.train(&Given {
-            start: &model(&self.dataset, &device),
-            dataset: &self.dataset,
+            start: &start,
+            dataset: &dataset,
             train: &train,
             validation: &validation,
-            shortcut: &shortcut(&self.dataset),
+            shortcut: &shortcut(&dataset),
             config: &config,
             seed: Seed::new(4),
             device: &device,
@@ -95,10 +127,16 @@ impl Setup {
 
     /// Logits of the test rows of another draw, so that poisoned rows are never asked.
     fn logits(&self, name: &str) -> Vec<f32> {
-        let other = data(9);
+        self.logits_on(name, positions(name))
+    }
+
+    fn logits_on(&self, name: &str, positions: usize) -> Vec<f32> {
+        let mut other = of_positions(data(9), positions);
         let rows = other.part(Split::Test);
-        let trained = self.run(name).unwrap();
-        trained
+        let mitigated = self.run_on(name, positions).unwrap();
+        other.layer = mitigated.layer;
+        mitigated
+            .trained
             .model
             .logits(other.inputs(&rows).view(), &Device::flex(), 1)
             .unwrap()
@@ -116,11 +154,12 @@ fn names() -> Vec<&'static str> {
 #[test]
 fn every_strategy_trains_and_threads_change_no_bit() {
     let setup = Setup::new();
-    let plain = setup.logits("erm");
+    let plain = [1, 2].map(|positions| setup.logits_on("erm", positions));
     for name in names() {
         let found = setup.logits(name);
         assert!(found.iter().all(|z| z.is_finite()), "{name}");
-        assert_eq!(found == plain, name == "erm", "{name} changes something");
+        let same = found == plain[positions(name) - 1];
+        assert_eq!(same, name == "erm", "{name} changes something");
         let alone = Setup {
             threads: 1,
             ..Setup::new()
@@ -147,7 +186,7 @@ fn no_strategy_sees_test_rows() {
 
 #[test]
 fn a_strength_of_zero_is_plain_training_bit_for_bit() {
-    let plain = Setup::new().logits("erm");
+    let plain = [1, 2].map(|positions| Setup::new().logits_on("erm", positions));
     let weak = Setup {
         settings: MitigationSettings {
             jtt_factor: 1,
@@ -155,12 +194,30 @@ fn a_strength_of_zero_is_plain_training_bit_for_bit() {
             vrex_weight: 0.0,
             adversarial_share: 0.0,
             consistency_weight: 0.0,
+            contrastive_weight: 0.0,
+            matching_weight: 0.0,
+            lasso_weight: 0.0,
+            orthogonality_strength: 0.0,
+            uncertainty_strength: 0.0,
+            smoothing_keep: 0.0,
             ..MitigationSettings::default()
         },
         ..Setup::new()
     };
-    for name in ["jtt", "irm", "vrex", "adversarial", "consistency"] {
-        assert_eq!(weak.logits(name), plain, "{name}");
+    for name in [
+        "jtt",
+        "irm",
+        "vrex",
+        "adversarial",
+        "consistency",
+        "contrastive",
+        "distribution_matching",
+        "group_lasso",
+        "orthogonality",
+        "uncertainty_weighting",
+        "temporal_smoothing",
+    ] {
+        assert_eq!(weak.logits(name), plain[positions(name) - 1], "{name}");
     }
 }
 
@@ -204,6 +261,27 @@ fn needs_are_said_and_checked() {
         &|data| data.groups.iter_mut().for_each(|group| group.role = Role::Unknown),
         &|needs| needs.shortcut.then_some("no group of `biased` is spurious"),
     );
+    for strategy in strategies(&MitigationSettings::default()).unwrap() {
+        let name = strategy.name();
+        assert_eq!(strategy.needs().positions, positions(name) > 1, "{name}");
+    }
+    let error = |setup: &Setup, name: &str| setup.run_on(name, 1).err().map(|error| error.to_string());
+    assert_eq!(
+        error(&Setup::new(), "temporal_smoothing").as_deref(),
+        Some("`temporal_smoothing` needs windows of more than one position, but those of `biased` have one")
+    );
+    let linear = Setup {
+        linear: true,
+        ..Setup::new()
+    };
+    for name in ["contrastive", "distribution_matching", "orthogonality"] {
+        let expected = format!(
+            "`{name}` needs a model with an embedding before its head (site `pool`), but this one has the sites input and \
+             logit only"
+        );
+        assert_eq!(error(&linear, name), Some(expected));
+    }
+    assert_eq!(error(&linear, "group_lasso"), None);
 }
 
 #[test]
@@ -214,6 +292,14 @@ fn settings_that_cannot_work() {
             "`irm_weight = -1` cannot be used: expected a number from 0",
         ),
         (r#"{"adversarial_share": 1.5}"#, "expected a share from 0 to 1"),
+        (
+            r#"{"smoothing_keep": 1.0}"#,
+            "`smoothing_keep = 1` cannot be used: expected a share from 0 to 0.999",
+        ),
+        (
+            r#"{"orthogonality_strength": 2.0}"#,
+            "`orthogonality_strength = 2` cannot be used: expected a number from 0 to 1",
+        ),
         (
             r#"{"jtt_factor": 0}"#,
             "`jtt_factor = 0` cannot be used: expected a whole number from 1",
@@ -243,6 +329,7 @@ fn ask(strategy: &mut dyn Strategy, logits: &[f32], variants: &[Vec<f32>]) -> Lo
     let outputs = Outputs {
         batch: logits,
         variants,
+        ..Outputs::default()
     };
     strategy.objective(Loss::Bce, &outputs, &batch(&[10, 11, 12, 13], &LABELS))
 }

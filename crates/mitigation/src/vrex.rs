@@ -2,9 +2,9 @@
 //!
 //! Objective: mean_e R_e + β Var_e R_e, the variance over environments divided by their number.
 
-use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy, Trained};
+use disentangle_models::train::{Batch, Loss, LossAndGradient, Outputs, Strategy};
 
-use crate::{Given, Mitigation, MitigationError, MitigationSettings, Needs, irm::by_environment};
+use crate::{Given, Mitigated, Mitigation, MitigationError, MitigationSettings, Needs, irm::by_environment};
 
 pub(crate) struct Vrex {
     weight: f64,
@@ -53,7 +53,7 @@ impl Strategy for Variance {
         LossAndGradient {
             loss: mean + self.weight * variance,
             gradient,
-            variants: Vec::new(),
+            ..LossAndGradient::default()
         }
     }
 }
@@ -78,7 +78,7 @@ impl Mitigation for Vrex {
         }
     }
 
-    fn train(&self, given: &Given) -> Result<Trained, MitigationError> {
+    fn train(&self, given: &Given) -> Result<Mitigated, MitigationError> {
         given.environments(NAME)?;
         given.fit(&mut Variance { weight: self.weight }, given.config)
     }
