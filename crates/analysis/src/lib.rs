@@ -34,6 +34,7 @@ mod estimate;
 pub mod granger;
 pub mod ica;
 pub mod importance;
+pub mod information;
 pub mod interference;
 pub mod learning;
 pub mod linalg;

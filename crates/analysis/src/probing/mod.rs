@@ -3,6 +3,7 @@
 //! A site's activation becomes a matrix whose rows are (row, position) and whose columns are (head, neuron).
 
 mod capture;
+mod decision;
 mod effects;
 mod gradients;
 mod groups;
@@ -12,6 +13,7 @@ mod paths;
 mod resume;
 
 pub use capture::{Captured, SAMPLE, capture, capture_whole};
+pub use decision::{DecisionMetrics, Decisions, STEP_LENGTH, decisions};
 pub use effects::{
     GroupEffects, MediatorEffects, Passage, all_mediators, block_mediators, effect_map, passages, position_mediators,
 };
