@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::palette::{Rgb, shade};
+use crate::palette::{COLOURS, Rgb, shade};
 
 /// Positions along an axis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -103,6 +103,9 @@ pub struct Figure {
     /// Whether a step along one axis is as long as a step along the other, as for directions.
     #[serde(default)]
     pub square: bool,
+    /// Ends of intervals along the first axis: for each series one a point, and none at all if empty. A logarithmic axis shows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub across: Vec<Vec<Option<[f64; 2]>>>,
     /// Drawn instead of series and lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heatmap: Option<Box<Heatmap>>,
@@ -112,6 +115,30 @@ impl Figure {
     /// Whether it has depth.
     pub fn is_3d(&self) -> bool {
         self.heatmap.is_none() && self.series.iter().any(|series| series.z.is_some())
+    }
+
+    /// Whether it compares named points: more series than colours, or points with intervals along both axes. Symbols tell these apart too,
+    /// and their names stand beside the figure.
+    pub(crate) fn is_scatter(&self) -> bool {
+        let points = self.series.iter().any(|series| series.mark == Mark::Points);
+        let many = self.series.len() > COLOURS || !self.across.is_empty();
+        points && many && !self.is_3d() && self.heatmap.is_none()
+    }
+
+    /// Ends of the interval along the first axis of a point of a series.
+    pub(crate) fn across(&self, series: usize, row: usize) -> Option<[f64; 2]> {
+        match self.log_axes()[0] {
+            true => None,
+            false => *self.across.get(series)?.get(row)?,
+        }
+    }
+
+    /// All of these.
+    pub(crate) fn ends_across(&self) -> Vec<f64> {
+        match self.log_axes()[0] {
+            true => Vec::new(),
+            false => self.across.iter().flatten().flatten().flatten().copied().collect(),
+        }
     }
 
     /// Which of the first two axes are logarithmic.

@@ -1,4 +1,4 @@
-//! Colours: of series, and of the cells of a heatmap.
+//! Colours of series and of the cells of a heatmap, and symbols of points.
 
 pub(crate) type Rgb = (u8, u8, u8);
 
@@ -11,6 +11,41 @@ const SERIES: [Rgb; 6] = [
     (86, 180, 233),
     (170, 140, 0),
 ];
+
+/// Series that have a colour of their own.
+pub(crate) const COLOURS: usize = SERIES.len();
+
+/// How a point looks where colours alone do not tell series apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Symbol {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+    Cross,
+}
+
+/// Five beside six colours: the thirty-first series is the first that looks like another one.
+const SYMBOLS: [Symbol; 5] = [
+    Symbol::Circle,
+    Symbol::Square,
+    Symbol::Triangle,
+    Symbol::Diamond,
+    Symbol::Cross,
+];
+
+impl Symbol {
+    /// As Plotly calls it.
+    pub(crate) fn plotly(self) -> &'static str {
+        match self {
+            Symbol::Circle => "circle",
+            Symbol::Square => "square",
+            Symbol::Triangle => "triangle-up",
+            Symbol::Diamond => "diamond",
+            Symbol::Cross => "x",
+        }
+    }
+}
 
 /// Viridis: even steps look even, and lightness alone tells them apart.
 const SEQUENTIAL: [Rgb; 9] = [
@@ -43,6 +78,11 @@ pub(crate) fn colour(index: usize) -> Rgb {
     SERIES[index % SERIES.len()]
 }
 
+/// The symbol of the series at `index`.
+pub(crate) fn symbol(index: usize) -> Symbol {
+    SYMBOLS[index % SYMBOLS.len()]
+}
+
 /// The colours of a scale from its low to its high end, at even distances.
 pub(crate) fn stops(diverging: bool) -> &'static [Rgb] {
     if diverging { &DIVERGING } else { &SEQUENTIAL }
@@ -71,4 +111,17 @@ pub(crate) fn is_dark((r, g, b): Rgb) -> bool {
     };
     let luminance = 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
     1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thirty_series_look_different() {
+        let looks = |index: usize| (colour(index), symbol(index).plotly());
+        for index in 0..30 {
+            assert!((0..index).all(|other| looks(other) != looks(index)), "{index}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     figure::{Figure, Heatmap, Mark, Series, Values, short},
-    palette::{Rgb, colour, is_dark, stops},
+    palette::{Rgb, colour, is_dark, stops, symbol},
 };
 
 /// `{"data": [...], "layout": {...}}`. Plotly reads a little HTML in names, so that `<` is escaped in every text;
@@ -26,13 +26,18 @@ fn escaped(value: Value) -> Value {
 }
 
 fn plain(figure: &Figure) -> Value {
+    let scatter = figure.is_scatter();
     let mut data = Vec::new();
     for (index, series) in figure.series.iter().enumerate() {
         let (r, g, b) = colour(index);
         if series.mark == Mark::Line {
             data.extend(band(series, &format!("rgba({r},{g},{b},0.2)")));
         }
-        data.push(trace(series, &rgb((r, g, b))));
+        let mut trace = trace(series, &rgb((r, g, b)));
+        if scatter && series.mark == Mark::Points {
+            with_symbols(&mut trace, figure, index);
+        }
+        data.push(trace);
     }
     let [x, y, z] = &figure.axes;
     let shapes: Vec<Value> = figure
@@ -51,6 +56,9 @@ fn plain(figure: &Figure) -> Value {
     });
     if figure.square {
         layout["yaxis"]["scaleanchor"] = json!("x");
+    }
+    if scatter {
+        layout["legend"] = json!({"orientation": "v", "x": 1.02, "y": 1});
     }
     if figure.is_3d() {
         layout["scene"] =
@@ -110,6 +118,30 @@ fn trace(series: &Series, colour: &str) -> Value {
         });
     }
     trace
+}
+
+/// Points that a symbol tells apart too, with whiskers of their colour along both axes.
+fn with_symbols(trace: &mut Value, figure: &Figure, index: usize) {
+    let (r, g, b) = colour(index);
+    let faint = format!("rgba({r},{g},{b},0.55)");
+    trace["marker"]["symbol"] = json!(symbol(index).plotly());
+    trace["marker"]["size"] = json!(11);
+    if let Some(whiskers) = trace.get_mut("error_y") {
+        whiskers["color"] = json!(faint);
+    }
+    let Values::Numbers(x) = &figure.series[index].x else {
+        return;
+    };
+    let ends: Vec<Option<[f64; 2]>> = (0..x.len()).map(|row| figure.across(index, row)).collect();
+    let arms = |end: usize| -> Vec<Option<f64>> {
+        let pairs = ends.iter().zip(x);
+        pairs.map(|(ends, x)| Some((ends.as_ref()?[end] - x).abs())).collect()
+    };
+    if ends.iter().any(Option::is_some) {
+        trace["error_x"] = json!({
+            "type": "data", "symmetric": false, "array": arms(1), "arrayminus": arms(0), "thickness": 1.5, "width": 5, "color": faint,
+        });
+    }
 }
 
 /// Grey where there is no value, colours where there is one, and text on these.

@@ -1,5 +1,7 @@
 //! Figures as SVG and PNG, by plotters and a font of our own, so that they look the same on every machine.
 
+mod symbols;
+
 use std::{path::Path, sync::Once};
 
 use plotters::{
@@ -116,10 +118,9 @@ fn squared(xs: &std::ops::Range<f64>, ys: &std::ops::Range<f64>) -> (std::ops::R
 
 fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingArea<B, Shift>) -> Result<(), String> {
     let bars = figure.series.iter().any(|series| series.mark == Mark::Bar);
-    let xs = range(
-        figure.series.iter().flat_map(|s| positions(&s.x)),
-        if bars { 0.0 } else { 0.03 },
-    );
+    let scatter = figure.is_scatter();
+    let xs = figure.series.iter().flat_map(|s| positions(&s.x));
+    let xs = range(xs.chain(figure.ends_across()), if bars { 0.0 } else { 0.03 });
     let xs = if bars { xs.start - 0.6..xs.end + 0.6 } else { xs };
     let ends = figure.series.iter().flat_map(|s| {
         let intervals = s.low.iter().chain(&s.high).flatten().flatten();
@@ -132,7 +133,11 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingAre
     );
     let (xs, ys) = if figure.square { squared(&xs, &ys) } else { (xs, ys) };
     let ground = if log[1] { ys.start } else { 0.0 };
-    let mut chart = ChartBuilder::on(area)
+    let plot = match scatter {
+        true => symbols::beside(figure, area)?,
+        false => area.clone(),
+    };
+    let mut chart = ChartBuilder::on(&plot)
         .margin(12)
         .x_label_area_size(46)
         .y_label_area_size(64)
@@ -180,6 +185,16 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingAre
     let count = figure.series.len();
     for (index, series) in figure.series.iter().enumerate() {
         let points = points(series, index, count);
+        if scatter && series.mark == Mark::Points {
+            let pixels = chart.plotting_area().strip_coord_spec();
+            let (left, top) = pixels.get_base_pixel();
+            let place = |x: f64, y: f64| {
+                let (across, down) = chart.backend_coord(&(x, y));
+                (across - left, down - top)
+            };
+            symbols::draw(figure, index, &points, &pixels, place)?;
+            continue;
+        }
         let style = rgb(index);
         let interval = |end: &Option<Vec<Option<f64>>>| -> Vec<(f64, f64)> {
             let ends = end.iter().flatten().zip(positions(&series.x));
@@ -230,7 +245,7 @@ fn draw_2d<B: DrawingBackend>(figure: &Figure, log: [bool; 2], area: &DrawingAre
             chart.draw_series(whiskers).map_err(text)?;
         }
     }
-    if count > 1 {
+    if count > 1 && !scatter {
         chart
             .configure_series_labels()
             .background_style(WHITE.mix(0.85))
