@@ -58,7 +58,7 @@ impl Default for MitigateSettings {
 }
 
 impl MitigateSettings {
-    pub(super) fn check(&self) -> Result<(), ExperimentError> {
+    pub(crate) fn check(&self) -> Result<(), ExperimentError> {
         for (key, value, least, most) in [
             ("repeats", self.repeats, 2, 1000),
             ("permutations", self.permutations, 1, 10_000),

@@ -1,26 +1,40 @@
-//! `experiment mitigate`: every strategy from the same initial weights, over several trainings, against plain training (notebook parts 39, 40 and 43 with
-//! the field's baselines).
+//! `experiment mitigate`: every strategy from the same initial weights, over several trainings, against plain training (notebook parts 39, 40, 43 and 44
+//! with the field's baselines).
 //!
 //! Strategies train on training rows and stop by validation rows. Which one to take is chosen on validation rows, by mean accuracy and by the
 //! worst group's; what an oracle would take, that looks at rows where the shortcut fails, stands beside it.
 
 mod config;
+mod finish;
+mod impact;
+mod intervals;
 mod measure;
 mod outcome;
 mod render;
+mod sections;
+mod summary;
+mod trade_off;
 mod verdicts;
 
+use std::time::Instant;
+
 use burn::tensor::Device;
-use disentangle_data::{Role, Seed};
-use disentangle_mitigation::{Mitigation, MitigationError};
+use disentangle_data::{InputLayer, Role, Seed};
+use disentangle_mitigation::{Mitigated, Mitigation, MitigationError};
 use disentangle_models::{Model, parallel, train::Stop};
 
 pub use config::MitigateSettings;
 pub use outcome::Outcome;
 
-use crate::{Context, Experiment, ExperimentError, cards::ModelCard, causal, context::CANCEL, rows::LoadedRows, saved};
+use disentangle_report::{Section, Verdict};
+
+use crate::{
+    Context, Experiment, ExperimentError, Render as _, causal,
+    context::CANCEL,
+    rows::{Environment, LoadedRows},
+};
 use measure::Measured;
-use outcome::{Skipped, StrategyOutcome, chosen, summarised};
+use outcome::Skipped;
 
 /// The experiment.
 #[derive(Clone, Copy, Debug)]
@@ -69,24 +83,47 @@ impl Experiment for Mitigate {
     }
 
     fn run(config: &MitigateSettings, input: &Input, context: &Context) -> Result<Outcome, ExperimentError> {
-        let trainings = trainings(config, input, context)?;
-        let cells: Vec<(usize, &'static str)> = (0..trainings.len())
-            .flat_map(|training| input.names.iter().map(move |name| (training, *name)))
-            .collect();
-        let bar = context.progress("trainings", cells.len());
-        let results = parallel::map(context.threads, &cells, |(training, name)| {
-            context.go_on()?;
-            let result = one(config, input, &trainings[*training], name, context.device);
-            bar.inc(1);
-            result
-        });
-        bar.finish_and_clear();
-        let results: Vec<Cell> = results.into_iter().collect::<Result<_, _>>()?;
-        finish(config, input, &trainings, results, context)
+        analyse(config, input, context)
     }
 }
 
-/// The group of the shortcut: the one that is named, else every spurious one together.
+impl Input {
+    /// Rows that were read, and the group of the shortcut there.
+    pub(crate) fn new(config: &MitigateSettings, rows: LoadedRows, group: String) -> Result<Self, ExperimentError> {
+        let names = config.names()?;
+        Ok(Self { rows, names, group })
+    }
+}
+
+/// The report's sections.
+pub(crate) fn sections_of(outcome: &Outcome) -> Vec<Section> {
+    outcome.report().sections
+}
+
+/// Its conclusions.
+pub(crate) fn verdicts_of(outcome: &Outcome) -> Vec<Verdict> {
+    verdicts::verdicts(outcome)
+}
+
+/// Every strategy in every training. The model of the strategy that is taken is saved below the context's folder.
+pub(crate) fn analyse(config: &MitigateSettings, input: &Input, context: &Context) -> Result<Outcome, ExperimentError> {
+    let trainings = trainings(config, input, context)?;
+    let cells: Vec<(usize, &'static str)> = (0..trainings.len())
+        .flat_map(|training| input.names.iter().map(move |name| (training, *name)))
+        .collect();
+    let bar = context.progress("trainings", cells.len());
+    let results = parallel::map(context.threads, &cells, |(training, name)| {
+        context.go_on()?;
+        let result = one(config, input, &trainings[*training], name, context.device);
+        bar.inc(1);
+        result
+    });
+    bar.finish_and_clear();
+    let results: Vec<Cell> = results.into_iter().collect::<Result<_, _>>()?;
+    finish::finish(config, input, &trainings, results, context)
+}
+
+/// The group of the shortcut: the one that is named, else the first that is spurious.
 fn spurious(config: &MitigateSettings, rows: &LoadedRows) -> Result<String, ExperimentError> {
     let groups = &rows.dataset.groups;
     if let Some(name) = &config.group {
@@ -119,13 +156,22 @@ struct Training {
 
 /// What one strategy came to in one training; a sentence if it could not run.
 enum Cell {
-    Done(Box<Measured>, Box<Model>),
+    Done(Box<Done>),
     Skipped(Skipped),
+}
+
+struct Done {
+    measured: Measured,
+    model: Model,
+    layer: InputLayer,
+    epochs: usize,
+    /// Of training, by the clock on the wall.
+    seconds: f64,
 }
 
 fn trainings(config: &MitigateSettings, input: &Input, context: &Context) -> Result<Vec<Training>, ExperimentError> {
     let asked = config.causal();
-    (0..config.repeats)
+    let mut trainings: Vec<Training> = (0..config.repeats)
         .map(|repeat| {
             let seed = context.root().child("trainings").index(repeat as u64);
             // Other rows, or other parts of the same rows, so that intervals hold what samples vary by too.
@@ -138,7 +184,28 @@ fn trainings(config: &MitigateSettings, input: &Input, context: &Context) -> Res
             let start = causal::start_model(&asked, &rows, seed, context.device)?;
             Ok(Training { rows, start, seed })
         })
-        .collect()
+        .collect::<Result<_, ExperimentError>>()?;
+    align(&mut trainings);
+    Ok(trainings)
+}
+
+/// Leaves the environments that every training has, in the order of the first: how many test rows an environment has depends on how rows were
+/// divided. The main one comes first even where it is not called the same in each.
+fn align(trainings: &mut [Training]) {
+    let named = |one: &Training| -> Vec<String> { one.rows.environments.iter().map(|one| one.name.clone()).collect() };
+    let names: Vec<Vec<String>> = trainings.iter().map(named).collect();
+    for training in trainings {
+        let environments = &mut training.rows.environments;
+        let order = names[0].iter().enumerate().filter_map(|(index, name)| {
+            let everywhere = names.iter().all(|own| own.contains(name));
+            match everywhere {
+                true => environments.iter().position(|one| one.name == *name),
+                false => (index == 0).then_some(0),
+            }
+        });
+        let kept: Vec<Environment> = order.map(|place| environments[place].clone()).collect();
+        *environments = kept;
+    }
 }
 
 fn one(
@@ -158,6 +225,7 @@ fn one(
         .as_ref();
     let (train, validation) = measure::parts(dataset);
     let shortcut = dataset.group(&input.group).map_or(&[][..], |group| &group.columns);
+    let started = Instant::now();
     let trained = strategy.train(&disentangle_mitigation::Given {
         start: &training.start,
         dataset,
@@ -170,11 +238,20 @@ fn one(
         threads: 1,
         cancel: &CANCEL,
     });
+    let seconds = started.elapsed().as_secs_f64();
     match trained {
-        Ok(trained) if trained.stop == Stop::Cancelled => Err(ExperimentError::Interrupted),
-        Ok(trained) => {
-            let measured = measure::measure(config, &training.rows, &input.group, &trained, training.seed, device)?;
-            Ok(Cell::Done(Box::new(measured), Box::new(trained.model)))
+        Ok(one) if one.trained.stop == Stop::Cancelled => Err(ExperimentError::Interrupted),
+        Ok(Mitigated { trained, layer }) => {
+            let mut rows = training.rows.clone();
+            rows.dataset.layer = layer.clone();
+            let measured = measure::measure(config, &rows, &input.group, &trained, training.seed, device)?;
+            Ok(Cell::Done(Box::new(Done {
+                measured,
+                epochs: trained.history.len(),
+                model: trained.model,
+                layer,
+                seconds,
+            })))
         }
         // The others can still run: what is missing is said.
         Err(error @ MitigationError::Needs { .. }) => Ok(Cell::Skipped(Skipped {
@@ -185,63 +262,31 @@ fn one(
     }
 }
 
-fn finish(
-    config: &MitigateSettings,
-    input: &Input,
-    trainings: &[Training],
-    results: Vec<Cell>,
-    context: &Context,
-) -> Result<Outcome, ExperimentError> {
-    let count = input.names.len();
-    let mut skipped: Vec<Skipped> = Vec::new();
-    let mut measured: Vec<Vec<Measured>> = vec![Vec::new(); count];
-    let mut models: Vec<Option<Model>> = vec![None; count];
-    for (index, cell) in results.into_iter().enumerate() {
-        let place = index % count;
-        match cell {
-            Cell::Skipped(one) if skipped.iter().any(|other| other.strategy == one.strategy) => {}
-            Cell::Skipped(one) => skipped.push(one),
-            Cell::Done(one, model) => {
-                measured[place].push(*one);
-                models[place].get_or_insert(*model);
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environments_stand_in_one_order() {
+        let device = Device::flex();
+        let config = MitigateSettings::default();
+        let training = |names: &[&str]| {
+            let seed = Seed::new(0);
+            let mut rows = config.data.load(&[], 100, seed).unwrap();
+            let one = rows.environments[0].clone();
+            let renamed = names.iter().map(|name| Environment {
+                name: (*name).into(),
+                ..one.clone()
+            });
+            rows.environments = renamed.collect();
+            let start = causal::start_model(&config.causal(), &rows, seed, &device).unwrap();
+            Training { rows, start, seed }
+        };
+        let mut trainings = [training(&["test", "a", "b", "c"]), training(&["known", "c", "d", "a"])];
+        align(&mut trainings);
+        let names =
+            |one: &Training| -> Vec<String> { one.rows.environments.iter().map(|one| one.name.clone()).collect() };
+        assert_eq!(names(&trainings[0]), ["test", "a", "c"]);
+        assert_eq!(names(&trainings[1]), ["known", "a", "c"]);
     }
-    let plain = input.names.iter().position(|name| *name == ERM).unwrap_or(0);
-    let strategies = config.strategies()?;
-    let mut outcomes: Vec<StrategyOutcome> = Vec::new();
-    for (place, name) in input.names.iter().enumerate() {
-        let about = strategies.iter().find(|one| one.name() == *name);
-        // A strategy that ran in some trainings only would be compared on other rows than the others.
-        if let (Some(about), true) = (about, measured[place].len() == trainings.len()) {
-            outcomes.push(summarised(about.as_ref(), &measured[place], &measured[plain]));
-        }
-    }
-    let chosen = chosen(&outcomes);
-    let rows = &trainings[0].rows;
-    let taken = input.names.iter().position(|name| *name == chosen.taken());
-    if let Some(model) = taken.and_then(|place| models[place].as_ref()) {
-        saved::save(&rows.dataset, model, &rows.preprocess, context)?;
-    }
-    Ok(Outcome {
-        schema_version: 1,
-        kind: "run".into(),
-        experiment: Mitigate::NAME.into(),
-        seed: context.seed,
-        dataset: rows.dataset.name.clone(),
-        simulated: rows.dataset.simulated,
-        notices: rows.dataset.notices.clone(),
-        group: input.group.clone(),
-        model: ModelCard::new(&trainings[0].start),
-        repeats: trainings.len(),
-        environments: rows.environments.iter().map(|one| one.name.clone()).collect(),
-        unseen: rows
-            .environments
-            .iter()
-            .find(|one| one.unseen)
-            .map(|one| one.name.clone()),
-        strategies: outcomes,
-        skipped,
-        chosen,
-    })
 }

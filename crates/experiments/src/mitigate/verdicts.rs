@@ -4,106 +4,163 @@ use disentangle_report::{Tone, Verdict};
 
 use super::{
     ERM,
-    outcome::{Outcome, StrategyOutcome},
+    outcome::{Compared, Outcome, StrategyOutcome},
+    trade_off::unbeaten,
 };
 
 pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
     let mut all = vec![recommendation(outcome)];
-    all.extend(selection(outcome));
-    all.extend(outcome.skipped.iter().map(|one| Verdict {
-        text: format!("{} was left out: {}", one.strategy, one.why),
-        tone: Tone::Neutral,
-    }));
+    if outcome.strategies.len() > 1 {
+        all.extend([selection(outcome), clearly_better(outcome)]);
+    }
+    all.extend(changed(outcome));
+    all.extend(
+        outcome
+            .skipped
+            .iter()
+            .map(|one| neutral(format!("{} was left out: {}", one.strategy, one.why))),
+    );
     all
+}
+
+fn neutral(text: String) -> Verdict {
+    Verdict {
+        text,
+        tone: Tone::Neutral,
+    }
 }
 
 impl Outcome {
     pub(super) fn strategy(&self, name: &str) -> Option<&StrategyOutcome> {
         self.strategies.iter().find(|one| one.name == name)
     }
-
-    /// Where a shortcut that is leaned on shows: the last environment, in generated data the one in which it misleads most.
-    pub(super) fn hardest(&self) -> (usize, &str) {
-        let place = self.environments.len().saturating_sub(1);
-        (place, self.environments.get(place).map_or("", String::as_str))
-    }
 }
 
-/// The strategy that the rule takes, and whether it is clearly better than plain training where the shortcut fails.
+fn shown(one: &StrategyOutcome, name: &str, digits: usize) -> String {
+    let value = one.value(name);
+    value.map_or_else(String::new, |value| value.value.show(digits))
+}
+
+/// The strategy that the rule takes, if it is clearly better than plain training where the shortcut fails; else plain training.
 fn recommendation(outcome: &Outcome) -> Verdict {
-    let name = outcome.chosen.taken();
-    let neutral = |text: String| Verdict {
-        text,
-        tone: Tone::Neutral,
-    };
-    if name == ERM {
-        return neutral("no strategy does better on validation rows than plain training, which is recommended".into());
-    }
-    let Some(one) = outcome.strategy(name) else {
+    let (name, (rule, by)) = (outcome.chosen.taken(), outcome.chosen.rule());
+    let (Some(one), Some(plain)) = (outcome.strategy(name), outcome.strategy(ERM)) else {
         return neutral("no strategy could be compared".into());
     };
-    let (place, environment) = outcome.hardest();
-    let Some([accuracy, _, _]) = one.environments.get(place) else {
+    let (Some(gain), Some(inside)) = (outcome.hardest.of(one), one.environments.first()) else {
         return neutral("there is no environment to compare in".into());
     };
-    let gain = &accuracy.over_erm;
-    let (tone, words) = if gain.above(0.0) {
-        (
-            Tone::Good,
-            "is recommended and clearly better than plain training where the shortcut fails",
-        )
-    } else if gain.below(0.0) {
-        (
-            Tone::Bad,
-            "is what validation rows recommend, and clearly worse than plain training where the shortcut fails",
-        )
+    let (words, where_) = (outcome.hardest.words(), "where the shortcut fails");
+    if name == ERM {
+        return neutral(format!(
+            "keep plain training, as no strategy does better on validation rows: {rule} {}; {words} {}",
+            shown(plain, by, 2),
+            gain.value.show(2)
+        ));
+    }
+    let (tone, decision) = if gain.clearly_more() {
+        let decision = format!("`{name}` is recommended and clearly better than plain training {where_}");
+        (Tone::Good, decision)
+    } else if gain.clearly_less() {
+        let decision =
+            format!("keep plain training, as what validation rows choose, `{name}`, is clearly worse {where_}");
+        (Tone::Bad, decision)
+    } else if nothing_clear(one) {
+        let decision =
+            format!("keep plain training, as no difference of what validation rows choose, `{name}`, from it is clear");
+        (Tone::Neutral, decision)
     } else {
-        (
-            Tone::Neutral,
-            "is what validation rows recommend, and not clearly better than plain training where the shortcut fails",
-        )
+        let decision =
+            format!("keep plain training, as what validation rows choose, `{name}`, is not clearly better {where_}");
+        (Tone::Neutral, decision)
     };
-    let effect = |of: &StrategyOutcome| {
-        of.value("shortcut_effect")
-            .map_or_else(String::new, |effect| effect.value.show(2))
+    let more = |name: &str, digits: usize| {
+        let value = one.value(name);
+        value.map_or_else(String::new, |value| value.over_erm.show(digits))
     };
-    let before = outcome.strategy(ERM).map_or_else(String::new, effect);
-    let inside = one
-        .environments
-        .first()
-        .map_or_else(String::new, |inside| inside[0].over_erm.show(3));
     Verdict {
         text: format!(
-            "`{name}` {words}: accuracy in `{environment}` {}, {} more than plain training; inside {inside} more; effect of `{}` on the output {before} \
-             before and {} after, in standard deviations of the logit",
-            accuracy.value.show(2),
-            gain.show(3),
+            "{decision}: it has the best {rule}, {}; {words} {}, {} more than plain training; accuracy in `{}` {} more, epochs {} more; effect of \
+             `{}` on the output {} before and {} after, in standard deviations of the logit",
+            shown(one, by, 2),
+            gain.value.show(2),
+            gain.difference(3),
+            outcome.environments.first().map_or("", String::as_str),
+            inside[0].difference(3),
+            more("epochs", 1),
             outcome.group,
-            effect(one)
+            shown(plain, "shortcut_effect", 2),
+            shown(one, "shortcut_effect", 2)
         ),
         tone,
     }
 }
 
+/// Whether every paired interval of accuracy and AUC, in any environment, and of the shortcut's effect holds 0.
+fn nothing_clear(one: &StrategyOutcome) -> bool {
+    let accuracies = one.environments.iter().flatten();
+    let mut all = accuracies.chain(one.value("shortcut_effect"));
+    all.all(|difference| !difference.clearly_more() && !difference.clearly_less())
+}
+
 /// Both rules and the oracle.
-fn selection(outcome: &Outcome) -> Option<Verdict> {
+fn selection(outcome: &Outcome) -> Verdict {
     let chosen = &outcome.chosen;
-    let (place, environment) = outcome.hardest();
-    let accuracy = |name: &str| {
-        let found = outcome.strategy(name).and_then(|one| one.environments.get(place));
-        found.map_or_else(String::new, |one| one[0].value.show(2))
+    let words = outcome.hardest.words();
+    let reached = |name: &str| {
+        let found = outcome.strategy(name).and_then(|one| outcome.hardest.of(one));
+        found.map_or_else(String::new, |one| one.value.show(2))
     };
-    let oracle = accuracy(&chosen.oracle);
     let worst = chosen.worst_group.as_ref().map_or_else(String::new, |name| {
-        format!(", by the worst group `{name}` ({})", accuracy(name))
+        format!(", by the worst group `{name}` ({})", reached(name))
     });
-    (outcome.strategies.len() > 1).then(|| Verdict {
-        text: format!(
-            "what is chosen depends on the rule: by mean validation accuracy `{}` ({} in `{environment}`){worst}, and an oracle that looks there `{}` ({oracle})",
-            chosen.mean_accuracy,
-            accuracy(&chosen.mean_accuracy),
-            chosen.oracle
-        ),
-        tone: Tone::Neutral,
-    })
+    neutral(format!(
+        "what is chosen depends on the rule: by mean validation accuracy `{}` ({words} {}){worst}, and an oracle that looks there `{}` ({})",
+        chosen.mean_accuracy,
+        reached(&chosen.mean_accuracy),
+        chosen.oracle,
+        reached(&chosen.oracle)
+    ))
+}
+
+/// All that gain where the shortcut fails, whatever rules take.
+fn clearly_better(outcome: &Outcome) -> Verdict {
+    let gains = |one: &&StrategyOutcome| outcome.hardest.of(one).is_some_and(Compared::clearly_more);
+    let better = outcome.strategies.iter().filter(gains);
+    let better: Vec<String> = better.map(|one| format!("`{}`", one.name)).collect();
+    let others = outcome.strategies.len() - 1;
+    let found = match better.is_empty() {
+        true => "none".into(),
+        false => better.join(", "),
+    };
+    neutral(format!(
+        "strategies that are clearly better than plain training where the shortcut fails: {found}, of {others} (not corrected for their number); \
+         on the front: `{}`",
+        unbeaten(outcome).join("`, `")
+    ))
+}
+
+/// What the strategy that the rule takes changes in the model beside its accuracy, as far as it is defined.
+fn changed(outcome: &Outcome) -> Option<Verdict> {
+    let one = outcome.strategy(outcome.chosen.taken()).filter(|one| one.name != ERM)?;
+    let place = outcome.groups.iter().position(|group| *group == outcome.group)?;
+    let shift = &one.impact.importance.get(place)?.over_erm;
+    let over_erm = |name: &str| one.value(name).map(|value| &value.over_erm);
+    let importance = format!("importance of `{}`, more than before", outcome.group);
+    let changes = [
+        (importance.as_str(), Some(shift)),
+        ("mean change of a probability", Some(&one.impact.boundary_shift)),
+        ("representation distance", Some(&one.impact.representation_distance)),
+        ("gradient norm, more than before", over_erm("gradient_norm")),
+        ("disentanglement, more than before", over_erm("pool_disentanglement")),
+    ];
+    let defined = changes.into_iter().filter_map(|(what, change)| {
+        let change = change.filter(|change| change.value.is_some())?;
+        Some(format!("{what} {}", change.show(3)))
+    });
+    Some(neutral(format!(
+        "what `{}` changes in the model: {}",
+        one.name,
+        defined.collect::<Vec<String>>().join("; ")
+    )))
 }
