@@ -17,6 +17,7 @@ use crate::ExperimentError;
 pub static CANCEL: AtomicBool = AtomicBool::new(false);
 
 /// What an experiment is given beside its configuration.
+#[derive(Clone)]
 pub struct Context<'a> {
     /// The run's seed.
     pub seed: u64,

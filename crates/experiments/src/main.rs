@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use disentangle_experiments::{
     Backend, CANCEL, ExperimentError, Options, bench,
-    commands::{self, DatasetCommand},
+    commands::{self, DatasetCommand, MonitorArguments},
     registry,
 };
 
@@ -48,12 +48,19 @@ enum Command {
         /// The run's folder.
         #[arg(long)]
         run: PathBuf,
-        /// A price file.
+        /// A price file, a table or the folder of a MEDS dataset, as the run was made of; labels are not needed.
         #[arg(long)]
         data: PathBuf,
         /// Where the scores go, as .parquet or CSV; stdout if absent.
         #[arg(long)]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        machine: Machine,
+    },
+    /// Compares windows of new rows with a run's held-out rows: what drifts, and does anything predict less than it did?
+    Monitor {
+        #[command(flatten)]
+        monitor: MonitorArguments,
         #[command(flatten)]
         machine: Machine,
     },
@@ -220,6 +227,11 @@ fn run(command: Command) -> Result<(), ExperimentError> {
                 machine.threads(),
             )?)
         }
+        Command::Monitor { monitor, machine } => {
+            use_threads(machine.threads());
+            let device = machine.backend.open()?;
+            show(&commands::monitor(&monitor, &device, machine.threads())?)
+        }
         Command::Compare { runs, json } => show(&commands::compare(&runs, json)?),
         Command::Report { run } => show(&format!("{}\n", commands::rerender(&run)?.display())),
         Command::Dataset { command } => show(&commands::dataset(&command)?),
@@ -265,14 +277,18 @@ fn audit(
     experiment("audit", arguments, &sets.collect::<Vec<_>>())
 }
 
+/// Analyses that use rayon stay within the same number of threads as models.
+fn use_threads(threads: usize) {
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        eprintln!("note: {error}");
+    }
+}
+
 /// Runs the experiment called `name` with `sets` before those of the command line.
 fn experiment(name: &str, arguments: &RunArguments, sets: &[String]) -> Result<(), ExperimentError> {
     let chosen = registry::experiment(name)?;
     let threads = arguments.machine.threads();
-    // Analyses that use rayon stay within the same number of threads.
-    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
-        eprintln!("note: {error}");
-    }
+    use_threads(threads);
     let finished = (chosen.run)(&Options {
         backend: arguments.machine.backend,
         seed: arguments.seed,

@@ -162,7 +162,7 @@ fn degenerate_labels_are_accepted_on_request() {
     let error = text(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{error}");
     assert!(
-        error.contains("its model takes synthetic rows; `predict` scores price files"),
+        error.contains("prices.csv: column `feature_1.1` is missing; found: Date, Close"),
         "{error}"
     );
 }

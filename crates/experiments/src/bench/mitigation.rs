@@ -103,5 +103,9 @@ fn last_loss(
             cancel: &AtomicBool::new(false),
         })
         .map_err(failed)?;
-    Ok(trained.history.last().map_or(f64::NAN, |epoch| epoch.train_loss))
+    Ok(trained
+        .trained
+        .history
+        .last()
+        .map_or(f64::NAN, |epoch| epoch.train_loss))
 }

@@ -9,7 +9,7 @@ use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant}
 use burn::tensor::Device;
 use chrono::NaiveDateTime;
 use disentangle_analysis::{Pca, probing, spectra::Spectrum};
-use disentangle_data::{Dataset, Scaler, Seed, Split, Window, synthetic::SyntheticConfig};
+use disentangle_data::{Dataset, InputLayer, Scaler, Seed, Split, Window, synthetic::SyntheticConfig};
 use disentangle_models::{
     Classifier, HealthcareConfig, LargeConfig, Model, ModelConfig, SequenceConfig, SmallConfig, parallel,
     train::{Control, Erm, Loss, Monitor, Task, TrainConfig, train},
@@ -195,6 +195,7 @@ fn rows(count: usize, sequence: usize, features: usize) -> Dataset {
         subjects: vec!["bench".into()],
         environments: vec!["bench".into()],
         scaler: Scaler::identity(features),
+        layer: InputLayer::default(),
         shared_validation: false,
         notices: Vec::new(),
     }

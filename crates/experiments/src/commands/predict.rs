@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use burn::tensor::Device;
-use disentangle_data::read_prices;
-use disentangle_report::{Prediction, ReportError, RunDir, read_json, write_file, write_predictions};
+use disentangle_analysis::classification::{accuracy, roc_auc};
+use disentangle_report::{Prediction, write_file, write_predictions};
 
-use crate::{ExperimentError, finance};
+use crate::{ExperimentError, saved::SavedRun};
 
-/// Scores a price file. Writes Parquet to `out` if it ends in `.parquet`, CSV otherwise; without `out` the CSV is returned.
+/// Rows that pass at once.
+const ROWS: usize = 4096;
+
+/// Scores a price file, a table or a MEDS folder, whichever the run was made of. Writes Parquet to `out` if it ends in `.parquet`, CSV
+/// otherwise; without `out` the CSV is returned. Labels are not needed; where they are known, it is said how well the model did.
 pub fn predict(
     run: &Path,
     data: &Path,
@@ -16,61 +20,77 @@ pub fn predict(
     device: &Device,
     threads: usize,
 ) -> Result<String, ExperimentError> {
-    if !run.join("preprocess.json").exists() {
-        // Says so if it is no run at all; a seed's folder has its model, and no status of its own.
-        RunDir::read_status(run)?;
-        let reason = if run.join("seeds").exists() {
-            "holds several seeds; expected one of the folders below seeds/".into()
-        } else {
-            "holds no trained model (preprocess.json is absent)".into()
-        };
-        return Err(ReportError::NotARun {
-            path: run.into(),
-            reason,
-        }
-        .into());
-    }
-    let preprocess: serde_json::Value = read_json(run, "preprocess.json")?;
-    if preprocess["kind"] != "finance" {
-        let kind = preprocess["kind"].as_str().unwrap_or("another kind");
-        return Err(ReportError::NotARun {
-            path: run.into(),
-            reason: format!("its model takes {kind} rows; `predict` scores price files, by runs of `finance`"),
-        }
-        .into());
-    }
-    let parquet = |path: &Path| path.extension().is_some_and(|extension| extension == "parquet");
-    let (symbols, notices) = read_prices(data)?;
-    for notice in notices {
+    let saved = SavedRun::open(run, device)?;
+    let new = saved.read(data)?;
+    for notice in &new.dataset.notices {
         eprintln!("note: {notice}");
     }
-    let rows = finance::predict(run, &data.display().to_string(), &symbols, device, threads)?;
-    match out {
-        None => Ok(csv(&rows)),
-        Some(path) if parquet(path) => {
-            write_predictions(path, &rows)?;
-            Ok(format!("{} rows in {}\n", rows.len(), path.display()))
-        }
-        Some(path) => {
-            write_file(path, csv(&rows).as_bytes())?;
-            Ok(format!("{} rows in {}\n", rows.len(), path.display()))
-        }
+    let family = saved.family();
+    let all: Vec<usize> = (0..new.labels.len()).collect();
+    let mut rows = Vec::with_capacity(all.len());
+    for windows in all.chunks(ROWS) {
+        let logits = saved.logits(&new.dataset, windows, device, threads)?;
+        rows.extend(windows.iter().zip(logits).map(|(&place, logit)| {
+            let window = &new.dataset.windows[place];
+            Prediction {
+                split: "new".into(),
+                row: window.target as u64,
+                time: saved.time(&new, place),
+                subject: new.dataset.subjects[window.subject as usize].clone(),
+                environment: new.dataset.environments[window.environment as usize].clone(),
+                seed: 0,
+                model: family.clone(),
+                strategy: None,
+                label: new.labels[place],
+                logit,
+            }
+        }));
     }
+    let Some(path) = out else {
+        if let Some(said) = score(&rows) {
+            eprintln!("note: {said}");
+        }
+        return Ok(csv(&rows));
+    };
+    if path.extension().is_some_and(|extension| extension == "parquet") {
+        write_predictions(path, &rows)?;
+    } else {
+        write_file(path, csv(&rows).as_bytes())?;
+    }
+    let said = score(&rows).map_or_else(String::new, |said| format!("; {said}"));
+    Ok(format!("{} rows in {}{said}\n", rows.len(), path.display()))
+}
+
+/// How well the model did where labels are known.
+fn score(rows: &[Prediction]) -> Option<String> {
+    let labelled = rows.iter().filter_map(|row| Some((row.logit, row.label?)));
+    let (logits, labels): (Vec<f64>, Vec<f32>) = labelled.unzip();
+    let right = accuracy(&logits, &labels)?;
+    let auc = roc_auc(&logits, &labels).map_or_else(
+        || "no AUC, because there is one label only".into(),
+        |auc| format!("AUC {auc:.3}"),
+    );
+    Some(format!(
+        "{auc}, accuracy {right:.3} on {} rows with a label",
+        labels.len()
+    ))
 }
 
 fn csv(rows: &[Prediction]) -> String {
+    let quoted = |name: &str| match name.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_string(),
+    };
     let mut text = String::from("subject,row,time,label,logit,probability\n");
     for row in rows {
-        let subject = if row.subject.contains([',', '"', '\n']) {
-            format!("\"{}\"", row.subject.replace('"', "\"\""))
-        } else {
-            row.subject.clone()
-        };
         let label = row.label.map_or_else(String::new, |label| label.to_string());
         let probability = 1.0 / (1.0 + (-row.logit).exp());
         text += &format!(
-            "{subject},{},{},{label},{:.6},{probability:.6}\n",
-            row.row, row.time, row.logit
+            "{},{},{},{label},{:.6},{probability:.6}\n",
+            quoted(&row.subject),
+            row.row,
+            row.time,
+            row.logit
         );
     }
     text

@@ -20,14 +20,14 @@ use disentangle_report::{Prediction, write_predictions};
 
 pub use config::{FinanceConfig, Source};
 pub use outcome::Outcome;
-pub use preprocess::{Preprocess, predict};
+pub use preprocess::Preprocess;
 pub use source::{EMBEDDED, Loaded, load};
 
 use crate::{
     Context, Experiment, ExperimentError,
     baselines::{fit_logistic, logistic_logits},
     cards::{ModelCard, Training},
-    training,
+    monitor, training,
 };
 use evaluate::{Scored, difference, majority_logit, performance};
 use outcome::{DataCard, PartCard, PartImportance, Performance, Representation};
@@ -166,7 +166,7 @@ fn save_model(
         &context.name("preprocess.json"),
         &Preprocess::new(config.features(), dataset),
     )?;
-    Ok(())
+    monitor::save_reference(dataset, model, true, context)
 }
 
 type Compared = (Vec<Performance>, Vec<(String, disentangle_analysis::Estimate)>);

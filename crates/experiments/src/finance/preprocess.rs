@@ -1,11 +1,9 @@
-//! `preprocess.json`, and scoring new rows with a run's model.
+//! `preprocess.json` of prices, and new prices as rows of a run.
 
-use std::path::Path;
-
-use burn::tensor::Device;
-use disentangle_data::{DataError, Dataset, FeatureGroup, Prices, Scaler, finance::FinanceFeatures, format_time};
-use disentangle_models::{ModelConfig, weights};
-use disentangle_report::{Prediction, read_json};
+use disentangle_data::{
+    DataError, Dataset, FeatureGroup, InputLayer, NewRows, Prices, Scaler, Split, finance::FinanceFeatures,
+};
+use ndarray::{Axis, concatenate};
 use serde::{Deserialize, Serialize};
 
 use crate::ExperimentError;
@@ -24,6 +22,9 @@ pub struct Preprocess {
     pub groups: Vec<FeatureGroup>,
     /// Fitted on training rows; medians stand for what is missing.
     pub scaler: Scaler,
+    /// What standardised windows pass.
+    #[serde(default)]
+    pub layer: InputLayer,
     /// How columns are computed from prices.
     pub finance: FinanceFeatures,
 }
@@ -37,40 +38,41 @@ impl Preprocess {
             features: dataset.features.clone(),
             groups: dataset.groups.clone(),
             scaler: dataset.scaler.clone(),
+            layer: dataset.layer.clone(),
             finance,
         }
     }
-}
 
-/// Scores every row of `symbols` that has enough history, and the row after the last, whose label nobody knows yet.
-pub fn predict(
-    run: &Path,
-    name: &str,
-    symbols: &[Prices],
-    device: &Device,
-    threads: usize,
-) -> Result<Vec<Prediction>, ExperimentError> {
-    let preprocess: Preprocess = read_json(run, "preprocess.json")?;
-    let config: ModelConfig = read_json(run, "model.json")?;
-    let model = config.init(disentangle_data::Seed::new(0), device)?;
-    let model = weights::load(model, &run.join("model.safetensors"), device)?;
-    let mut all = Vec::new();
-    for prices in symbols {
-        let needed = preprocess.finance.first_complete_row() + preprocess.lookback;
-        if prices.len() < needed {
-            return Err(DataError::TooFewRows {
-                name: format!("{name}: symbol `{}`", prices.symbol),
-                found: prices.len(),
-                needed,
-                why: "one window with its indicators' history".into(),
+    /// A window for every row of `symbols` that has enough history, and for the row after the last, whose label nobody knows yet; symbol by
+    /// symbol. Groups and scaler of the dataset belong to the run and are not set.
+    pub(crate) fn new_rows(&self, name: &str, symbols: &[Prices]) -> Result<NewRows, ExperimentError> {
+        let mut all: Option<NewRows> = None;
+        for prices in symbols {
+            let own = self.of_symbol(name, prices)?;
+            match &mut all {
+                None => all = Some(own),
+                Some(all) => append(all, own)?,
             }
-            .into());
         }
+        all.ok_or_else(|| ExperimentError::Input(format!("{name}: holds no prices")))
+    }
+
+    fn of_symbol(&self, name: &str, prices: &Prices) -> Result<NewRows, ExperimentError> {
+        let needed = self.finance.first_complete_row() + self.lookback;
+        let last = match prices.times.last() {
+            Some(&last) if prices.len() >= needed => last,
+            _ => {
+                return Err(DataError::TooFewRows {
+                    name: format!("{name}: symbol `{}`", prices.symbol),
+                    found: prices.len(),
+                    needed,
+                    why: "one window with its indicators' history".into(),
+                }
+                .into());
+            }
+        };
         // A row after the last makes the window that ends with the last one; its own values are never looked at.
         let mut extended = prices.clone();
-        let Some(&last) = prices.times.last() else {
-            continue;
-        };
         for column in [
             &mut extended.open,
             &mut extended.high,
@@ -82,29 +84,41 @@ pub fn predict(
             column.extend(column.last().copied());
         }
         extended.times.push(last + chrono::Days::new(1));
-        let mut dataset = preprocess.finance.unsplit(&prices.symbol, false, &[extended])?;
-        dataset.scaler = preprocess.scaler.clone();
-        let rows: Vec<usize> = (0..dataset.windows.len()).collect();
-        let logits = model.logits(dataset.inputs(&rows).view(), device, threads)?;
-        for (window, logit) in dataset.windows.iter().zip(logits) {
-            let known = window.target < prices.len();
-            all.push(Prediction {
-                split: "new".into(),
-                row: window.target as u64,
-                time: if known {
-                    format_time(window.time)
-                } else {
-                    format!("after {}", format_time(last))
-                },
-                subject: prices.symbol.clone(),
-                environment: dataset.environments[window.environment as usize].clone(),
-                seed: 0,
-                model: "sequence".into(),
-                strategy: None,
-                label: known.then_some(window.label),
-                logit: f64::from(logit),
-            });
+        let mut dataset = self.finance.unsplit(name, false, &[extended])?;
+        for window in &mut dataset.windows {
+            window.split = Split::Test;
         }
+        let known = |target: usize| target < prices.len();
+        let labels = dataset.windows.iter();
+        let labels = labels.map(|window| known(window.target).then_some(window.label));
+        Ok(NewRows {
+            labels: labels.collect(),
+            dataset,
+        })
     }
-    Ok(all)
+}
+
+/// The rows of another symbol after those that are there.
+fn append(all: &mut NewRows, other: NewRows) -> Result<(), ExperimentError> {
+    let (into, from) = (&mut all.dataset, other.dataset);
+    let first = into.rows.nrows();
+    into.rows = concatenate(Axis(0), &[into.rows.view(), from.rows.view()])
+        .map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    let subject = into.subjects.len() as u32;
+    into.subjects.extend(from.subjects);
+    let environment = |name: &String, known: &mut Vec<String>| -> u32 {
+        let place = known.iter().position(|other| other == name);
+        place.unwrap_or_else(|| {
+            known.push(name.clone());
+            known.len() - 1
+        }) as u32
+    };
+    for mut window in from.windows {
+        window.start += first;
+        window.subject = subject;
+        window.environment = environment(&from.environments[window.environment as usize], &mut into.environments);
+        into.windows.push(window);
+    }
+    all.labels.extend(other.labels);
+    Ok(())
 }

@@ -28,7 +28,9 @@ use crate::{
 
 pub(crate) use groups::integer_coded;
 use groups::own_groups;
+pub(crate) use records::MedsPreprocess;
 use shown::{Generated, OfWard, Priced, Shown};
+pub(crate) use table::TablePreprocess;
 
 /// Which rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,7 +76,7 @@ impl Default for RowSettings {
 const NAMES: [&str; 5] = ["biased", "multifeature", "ward", "market", "yahoo"];
 
 /// Rows, and how they depend on each other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LoadedRows {
     pub(crate) dataset: Dataset,
     /// Rows of a bootstrap block: 1 where rows are independent.
@@ -132,6 +134,7 @@ impl RowSettings {
         };
         if let Some(text) = &self.groups {
             loaded.dataset.groups = own_groups(text, &loaded.dataset)?;
+            loaded.preprocess["groups"] = serde_json::json!(loaded.dataset.groups);
         }
         check_groups(&loaded.dataset.groups, loaded.dataset.features.len())?;
         loaded.keep(chosen)?;

@@ -3,19 +3,44 @@
 use std::path::Path;
 
 use disentangle_data::{
-    Seed,
+    Encoding, FeatureGroup, InputLayer, NewRows, Scaler, Seed,
     meds::{Audited, MedsTask},
 };
+use serde::{Deserialize, Serialize};
 
 use super::{LoadedRows, RowSettings, environments};
 use crate::ExperimentError;
+
+/// All that turns events into a model's input: `preprocess.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MedsPreprocess {
+    /// `meds`.
+    kind: String,
+    task: MedsTask,
+    /// Of the task's columns, in the order of the features.
+    encodings: Vec<Encoding>,
+    features: Vec<String>,
+    groups: Vec<FeatureGroup>,
+    scaler: Scaler,
+    #[serde(default)]
+    layer: InputLayer,
+    lookback: usize,
+}
+
+impl MedsPreprocess {
+    /// The rows of another dataset with the same codes.
+    pub(crate) fn new_rows(&self, folder: &Path) -> Result<NewRows, ExperimentError> {
+        Ok(self.task.new_rows(folder, &self.encodings)?)
+    }
+}
 
 impl RowSettings {
     /// The simulated ward: hospitals of training, and the one held out.
     pub(super) fn ward(&self, seed: Seed) -> Result<LoadedRows, ExperimentError> {
         let audited = self.ward.dataset(self.allow_leaks, seed.child("data"))?;
         let hash = blake3::hash(b"").to_hex().to_string();
-        Ok(loaded(audited, &self.ward.task()?, hash))
+        loaded(audited, self.ward.task()?, hash)
     }
 
     /// A MEDS dataset. Its hash is of the task and of the names, sizes and times of change of its files, which may be large.
@@ -36,33 +61,39 @@ impl RowSettings {
         let audited = task.dataset(folder, self.allow_leaks, seed.child("split"))?;
         let hash = hash(folder, path)
             .map_err(|error| ExperimentError::Input(format!("{}: cannot be read: {error}", folder.display())))?;
-        Ok(loaded(audited, &task, hash))
+        loaded(audited, task, hash)
     }
 }
 
-fn loaded(audited: Audited, task: &MedsTask, hash: String) -> LoadedRows {
-    let Audited { mut dataset, checks } = audited;
+fn loaded(audited: Audited, task: MedsTask, hash: String) -> Result<LoadedRows, ExperimentError> {
+    let Audited {
+        mut dataset,
+        encodings,
+        checks,
+    } = audited;
     let environments = environments::of_test_rows(
         &mut dataset,
         task.environment_kind().as_deref(),
         "test rows, whose subjects training did not see",
     );
-    let preprocess = serde_json::json!({
-        "kind": "meds",
-        "task": task,
-        "features": dataset.features,
-        "groups": dataset.groups,
-        "scaler": dataset.scaler,
-        "lookback": dataset.lookback,
+    let preprocess = serde_json::to_value(MedsPreprocess {
+        kind: "meds".into(),
+        task,
+        encodings,
+        features: dataset.features.clone(),
+        groups: dataset.groups.clone(),
+        scaler: dataset.scaler.clone(),
+        layer: dataset.layer.clone(),
+        lookback: dataset.lookback,
     });
-    LoadedRows {
-        preprocess,
+    Ok(LoadedRows {
+        preprocess: preprocess.map_err(|error| ExperimentError::Failed(error.to_string()))?,
         block: 1,
         environments,
         audit: checks,
         hash,
         dataset,
-    }
+    })
 }
 
 fn hash(root: &Path, task: &Path) -> std::io::Result<String> {
