@@ -2,7 +2,10 @@
 
 use burn::tensor::Device;
 use disentangle_analysis::{
-    detection::{Detected, Rows, causal_strength, counterfactual_impact, detect, group_features, temporal_consistency},
+    detection::{
+        Detected, DetectionConfig, Rows, causal_strength, counterfactual_impact, detect, group_features,
+        temporal_consistency,
+    },
     ica::IcaConfig,
     probing,
     transport::{Shift, within_class_shift},
@@ -31,11 +34,20 @@ const SHIFTS: usize = 49;
 /// Permutations of a counterfactual impact.
 const IMPACTS: usize = 3;
 
-/// Tests every group on the rows that a detector may see, and, where a model is to be trained, asks it too.
-pub(super) fn gather(
-    config: &DetectSettings,
+/// What is asked.
+pub(crate) struct Asked<'a> {
+    pub(crate) tests: &'a DetectionConfig,
+    /// Rows on which a model is asked, at most.
+    pub(crate) rows: usize,
+    /// Rows in a window of temporal consistency.
+    pub(crate) window: usize,
+}
+
+/// Tests every group on the rows that a detector may see, and asks a trained model too, if there is one.
+pub(crate) fn gather(
+    config: &Asked,
     rows: &LoadedRows,
-    with_model: bool,
+    model: Option<&Model>,
     seed: Seed,
     device: &Device,
 ) -> Result<RepeatOutcome, ExperimentError> {
@@ -54,18 +66,14 @@ pub(super) fn gather(
         environments: &environments,
         block: rows.block,
     };
-    let detected = detect(&features, &tested, &config.tests, seed.child("tests"))?;
-    let model = match with_model {
-        true => Some(trained(config, dataset, seed, device)?),
-        false => None,
-    };
+    let detected = detect(&features, &tested, config.tests, seed.child("tests"))?;
     // The latest rows where they follow one another, else as good as random ones.
     let asked = inputs.slice(ndarray::s![inputs.dim().0.saturating_sub(config.rows).., .., ..]);
     let asked = asked.to_owned();
     let mut groups = Vec::with_capacity(detected.len());
     for ((group, detected), (_, features)) in dataset.groups.iter().zip(detected).zip(&features) {
         let seed = seed.child("groups").child(&group.name);
-        let (impact, causal) = match &model {
+        let (impact, causal) = match model {
             None => (None, None),
             Some(model) => {
                 let logits = |x: &Array3<f32>| probing::logits(model, x, device, 1).map_err(ExperimentError::from);
@@ -86,7 +94,7 @@ pub(super) fn gather(
     }
     Ok(RepeatOutcome {
         rows: seen.len(),
-        superposition: match &model {
+        superposition: match model {
             None => Vec::new(),
             Some(model) => superposition(model, dataset, asked, seed, device)?,
         },
@@ -119,7 +127,13 @@ fn in_time(rows: &LoadedRows, detected: &Detected, labels: &[f32], window: usize
         .flatten()
 }
 
-fn trained(config: &DetectSettings, dataset: &Dataset, seed: Seed, device: &Device) -> Result<Model, ExperimentError> {
+/// A model for one draw of rows.
+pub(super) fn trained(
+    config: &DetectSettings,
+    dataset: &Dataset,
+    seed: Seed,
+    device: &Device,
+) -> Result<Model, ExperimentError> {
     let start = config.model.config(dataset)?.init(seed.child("model"), device)?;
     let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
     let task = Task {

@@ -16,10 +16,14 @@ use disentangle_data::Seed;
 use disentangle_models::parallel;
 
 pub use config::DetectSettings;
-pub use outcome::Outcome;
+pub use outcome::{Outcome, RepeatOutcome};
+
+pub(crate) use evidence::{Asked, gather};
+pub(crate) use sections::{evidence_table, reasons};
+pub(crate) use verdicts::standing_verdicts;
 
 use crate::{Context, Experiment, ExperimentError, rows::LoadedRows};
-use evidence::gather;
+use evidence::trained;
 use outcome::PlantOutcome;
 use plant::{Plant, plants};
 
@@ -92,7 +96,16 @@ impl Experiment for Detect {
             };
             let environments = seen_environments(rows, seed);
             let notices = rows.dataset.notices.clone();
-            let outcome = gather(config, rows, repeat < config.trainings, seed, context.device)?;
+            let model = match repeat < config.trainings {
+                true => Some(trained(config, &rows.dataset, seed, context.device)?),
+                false => None,
+            };
+            let asked = Asked {
+                tests: &config.tests,
+                rows: config.rows,
+                window: config.window,
+            };
+            let outcome = gather(&asked, rows, model.as_ref(), seed, context.device)?;
             bar.inc(1);
             Ok::<_, ExperimentError>((outcome, environments, notices))
         });

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use disentangle_models::{Family, train::TrainConfig};
 use serde::{Deserialize, Serialize};
 
-use crate::{ExperimentError, cards::ModelSettings, causal::CausalSettings, rows::RowSettings};
+use super::remedies::{NONE, OF_AUDIT};
+use crate::{
+    ExperimentError, cards::ModelSettings, causal::CausalSettings, mitigate::MitigateSettings, rows::RowSettings,
+};
 
 /// The configuration; every key can be set by `--set key=value`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +44,11 @@ pub struct EhrSettings {
     pub least_cases: usize,
     /// Periods of time.
     pub periods: usize,
+    /// Strategies against the shortcut: `none`, `all`, or names separated by `;`, to which plain training is added. By default `audit` compares some, and `ehr`, where
+    /// they would take longer than all the rest, none.
+    pub strategies: Option<String>,
+    /// Trainings of each strategy.
+    pub repeats: usize,
     /// The group whose effect is traced through the network; every spurious group if absent, every group if none is.
     pub group: Option<String>,
 }
@@ -72,6 +80,8 @@ impl Default for EhrSettings {
             subgroups: None,
             least_cases: disentangle_analysis::subgroups::FEW_CASES,
             periods: 6,
+            strategies: None,
+            repeats: 3,
             group: None,
         }
     }
@@ -89,7 +99,26 @@ impl EhrSettings {
                 return Err(ExperimentError::Input(reason));
             }
         }
+        if self.strategies.as_deref() != Some(NONE) {
+            self.mitigate("").check()?;
+        }
         self.causal().check()
+    }
+
+    /// What is asked of strategies against a shortcut.
+    pub(super) fn mitigate(&self, group: &str) -> MitigateSettings {
+        MitigateSettings {
+            data: self.data.clone(),
+            model: self.model.clone(),
+            training: self.training.clone(),
+            strategies: self.strategies.clone().unwrap_or_else(|| OF_AUDIT.into()),
+            group: Some(group.into()),
+            environments: self.environments.clone(),
+            rows: self.rows,
+            repeats: self.repeats,
+            permutations: 5,
+            ..MitigateSettings::default()
+        }
     }
 
     /// What is asked of the groups' effects.

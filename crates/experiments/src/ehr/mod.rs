@@ -8,6 +8,7 @@ mod attributes;
 mod config;
 mod measure;
 mod outcome;
+mod remedies;
 mod render;
 mod sections;
 mod stability;
@@ -63,6 +64,7 @@ impl Experiment for Ehr {
         (config.model.hidden, config.model.layers, config.model.feed_forward) = (Some(16), Some(1), Some(32));
         (config.rows, config.few_rows, config.permutations, config.resamples) = (60, 24, 5, 30);
         (config.periods, config.least_cases, config.null_draws) = (2, 10, 19);
+        (config.strategies, config.repeats) = (Some("consistency".into()), 2);
     }
 
     fn load(config: &EhrSettings, seed: u64, device: &Device) -> Result<Input, ExperimentError> {
@@ -100,8 +102,7 @@ impl Experiment for Ehr {
 
 impl Experiment for Audit {
     const NAME: &'static str = "audit";
-    const ABOUT: &'static str =
-        "your own table or MEDS dataset: leakage, training, importance, causal effects, subgroups";
+    const ABOUT: &'static str = "your own table or MEDS dataset: leakage, training, importance, causal effects, subgroups, detection, mitigation";
     type Config = EhrSettings;
     type Input = Input;
     type Outcome = Outcome;
@@ -164,6 +165,9 @@ fn run(config: &EhrSettings, input: &Input, context: &Context, name: &str) -> Re
     step()?;
     bar.finish_and_clear();
     let causal = causal::analyse(&asked, &input.causal, trained, context)?;
+    let detection = remedies::detection(config, rows, &model, context)?;
+    context.go_on()?;
+    let mitigation = remedies::mitigation(config, rows, &detection, name, context)?;
     let unseen = input
         .environments
         .iter()
@@ -184,6 +188,9 @@ fn run(config: &EhrSettings, input: &Input, context: &Context, name: &str) -> Re
         no_stability: stability.as_ref().err().cloned(),
         stability: stability.ok(),
         accusations: accuse::accusations(&causal, unseen),
+        detection,
+        no_mitigation: mitigation.as_ref().err().cloned(),
+        mitigation: mitigation.ok(),
         causal,
     })
 }

@@ -4,7 +4,7 @@ use disentangle_analysis::{Estimate, subgroups::Subgroups};
 use disentangle_data::audit::AuditCheck;
 use serde::{Deserialize, Serialize};
 
-use crate::causal;
+use crate::{causal, detect::RepeatOutcome, mitigate};
 
 /// The outcome of one seed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -37,6 +37,12 @@ pub struct Outcome {
     pub no_stability: Option<String>,
     /// What each group does in each environment: whether it is used, and whether that holds where training did not see the environment.
     pub accusations: Vec<Accusation>,
+    /// What detectors say of each group, on training and validation rows.
+    pub detection: RepeatOutcome,
+    /// Strategies against the shortcut.
+    pub mitigation: Option<mitigate::Outcome>,
+    /// Why there are none.
+    pub no_mitigation: Option<String>,
     /// Importance, effects, robustness, interactions and attributions on one row of each subject.
     pub causal: causal::Outcome,
 }

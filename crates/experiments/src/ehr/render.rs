@@ -27,6 +27,8 @@ impl Render for Outcome {
         rows.extend(self.attributes.iter().flat_map(|one| self.subgroup_rows(one)));
         rows.extend(self.stability.iter().flat_map(|found| self.stability_rows(found)));
         rows.extend(self.accusation_rows());
+        rows.extend(self.detection_rows());
+        rows.extend(self.mitigation_rows());
         rows.extend(self.causal.rows().into_iter().map(|row| MetricRow {
             experiment: self.experiment.clone(),
             metric: renamed(&row.metric),
@@ -277,6 +279,39 @@ impl Outcome {
             rows.extend(outside.map(|(environment, lost)| row(environment, "roc_auc_drop_outside", lost)));
         }
         rows
+    }
+
+    /// Of training and validation rows.
+    fn detection_rows(&self) -> Vec<MetricRow> {
+        let mut rows = Vec::new();
+        for group in &self.detection.groups {
+            let detected = &group.detected;
+            let point = |value: Option<f64>| match value {
+                Some(value) => Estimate::point(value, self.detection.rows),
+                None => Estimate::undefined("not identifiable here", self.detection.rows),
+            };
+            let mut instability = point(detected.instability.value);
+            (instability.p, instability.q) = (detected.instability.p, detected.instability.q);
+            let numbers = [
+                ("group_auc", detected.power.auc.clone()),
+                ("instability", instability),
+                ("spurious_score", point(detected.score)),
+            ];
+            rows.extend(
+                numbers.map(|(metric, estimate)| of_group(&detected.group, self.row(TRAINING, metric, &estimate))),
+            );
+        }
+        rows
+    }
+
+    /// Strategies, each over trainings of its own.
+    fn mitigation_rows(&self) -> Vec<MetricRow> {
+        let rows = self.mitigation.iter().flat_map(|outcome| outcome.rows());
+        let rows = rows.map(|row| MetricRow {
+            experiment: self.experiment.clone(),
+            ..row
+        });
+        rows.collect()
     }
 
     fn performance_text(&self) -> String {

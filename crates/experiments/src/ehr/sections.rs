@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{
     causal,
+    detect::{evidence_table, reasons},
+    mitigate,
     present::{cell, figure, heatmap, number, table, with_interval},
 };
 
@@ -28,8 +30,29 @@ pub(super) fn all(outcome: &Outcome) -> Vec<Section> {
     ];
     all.extend(gradients(outcome));
     all.push(subgroup_sections::stability(outcome));
+    all.push(detection(outcome));
+    all.extend(outcome.mitigation.iter().flat_map(mitigate::sections_of));
     all.extend(causal::sections_of(&outcome.causal));
     all
+}
+
+fn detection(outcome: &Outcome) -> Section {
+    let mut text = vec![format!(
+        "{} training and validation rows, one of each subject, no test environment. Instability is the greatest difference of a group's AUC between environments, each by a probe that was fitted on all the others; its null permutes \
+         environments among rows of the same label. A group that tells the label alike everywhere passes as genuine, which a shortcut that never failed would too.",
+        outcome.detection.rows
+    )];
+    text.extend(
+        outcome
+            .no_mitigation
+            .iter()
+            .map(|why| format!("Strategies were not compared: {why}.")),
+    );
+    Section {
+        title: "Detectors, before any model".into(),
+        text,
+        blocks: vec![evidence_table(&outcome.detection, false), reasons(&outcome.detection)],
+    }
 }
 
 /// Names without repetition, in the order in which they come first.

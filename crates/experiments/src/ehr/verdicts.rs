@@ -7,7 +7,7 @@ use disentangle_data::Role;
 use disentangle_report::{Tone, Verdict};
 
 use super::outcome::{Accusation, AttributeGroups, Outcome, Performance, Standing};
-use crate::causal;
+use crate::{causal, detect, mitigate};
 
 /// A column whose AUC alone is above this is suspicious.
 pub(super) const SUSPICIOUS: f64 = 0.95;
@@ -19,6 +19,12 @@ pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
     all.push(baselines(outcome));
     all.extend(subgroups(outcome));
     all.extend(time(outcome));
+    all.extend(detect::standing_verdicts(&outcome.detection));
+    all.extend(outcome.mitigation.iter().flat_map(mitigate::verdicts_of));
+    all.extend(outcome.no_mitigation.iter().map(|why| Verdict {
+        text: format!("strategies were not compared: {why}"),
+        tone: Tone::Neutral,
+    }));
     all.extend(causal::verdicts_of(&outcome.causal));
     all
 }

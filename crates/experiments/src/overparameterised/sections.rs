@@ -116,17 +116,29 @@ impl Outcome {
                 format!("{:.0e}", one.gradient).into(),
             ]
         });
+        let mut norm = plain_figure(
+            "norm-of-weights",
+            "Norm of the weights",
+            "A line that rises where the noise dimensions outnumber the rows belongs to a model that tells its training rows apart by their noise.",
+            ["noise dimensions N", "norm", ""],
+            self.lines(|cell| &cell.norm),
+            vec![],
+        );
+        norm.log = [true, true];
         Section {
             title: "How well models were fitted".into(),
             text: vec![format!(
                 "Logistic loss without intercept, mean over rows times their weights, plus half of {RIDGE:e} times the squared norm, by Newton's method until the gradient's \
                  norm is below {GRADIENT:e}."
             )],
-            blocks: vec![table(
-                "Norm of the weights, most steps of a fit and greatest gradient at its end",
-                &["N", "method", "norm", "steps", "gradient"],
-                rows.collect(),
-            )],
+            blocks: vec![
+                Block::Figure(norm),
+                table(
+                    "Norm of the weights, most steps of a fit and greatest gradient at its end",
+                    &["N", "method", "norm", "steps", "gradient"],
+                    rows.collect(),
+                ),
+            ],
         }
     }
 }
