@@ -140,7 +140,7 @@ fn spurious(config: &MitigateSettings, rows: &LoadedRows) -> Result<String, Expe
     found.map(|group| group.name.clone()).ok_or_else(|| {
         let known: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
         ExperimentError::Input(format!(
-            "no group of `{}` is spurious; name the shortcut by group=NAME, one of: {}",
+            "no group of `{}` is spurious; find the shortcut by experiment detect, or name it by group=NAME, one of: {}",
             rows.dataset.name,
             known.join(", ")
         ))
