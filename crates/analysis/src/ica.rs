@@ -147,7 +147,7 @@ pub fn independent_components(
     let signs: Array1<f64> = mixing.columns().into_iter().map(sign_of_largest).collect();
     Ok(Ica {
         sources: sources.select(Axis(1), &order) * &signs,
-        unmixing: unmixing * &signs.view().insert_axis(Axis(1)),
+        unmixing: unmixing * signs.view().insert_axis(Axis(1)),
         mixing: mixing * &signs,
         mean: matrix.sum_axis(Axis(0)) / matrix.nrows() as f64,
         converged: found.change < config.tolerance,

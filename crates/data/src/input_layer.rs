@@ -79,11 +79,11 @@ mod tests {
 
     use super::*;
 
-    fn smoothing(columns: &[usize], keep: f32) -> Option<Smoothing> {
-        Some(Smoothing {
+    fn smoothing(columns: &[usize], keep: f32) -> Smoothing {
+        Smoothing {
             columns: columns.to_vec(),
             keep,
-        })
+        }
     }
 
     #[test]
@@ -114,7 +114,7 @@ mod tests {
         check(
             InputLayer {
                 scale: None,
-                smoothing: smoothing(&[1], 0.75),
+                smoothing: Some(smoothing(&[1], 0.75)),
             },
             array![
                 [[1.0, 2.0], [3.0, 2.5], [5.0, -0.125]],
@@ -124,7 +124,7 @@ mod tests {
         check(
             InputLayer {
                 scale,
-                smoothing: smoothing(&[0], 0.5),
+                smoothing: Some(smoothing(&[0], 0.5)),
             },
             array![
                 [[2.0, -1.0], [4.0, -2.0], [7.0, 4.0]],
@@ -134,7 +134,7 @@ mod tests {
         check(
             InputLayer {
                 scale: None,
-                smoothing: smoothing(&[0, 1], 0.0),
+                smoothing: Some(smoothing(&[0, 1], 0.0)),
             },
             x.clone(),
         );

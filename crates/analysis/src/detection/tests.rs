@@ -78,8 +78,11 @@ fn what_cannot_be_told_is_none() {
     );
 }
 
+/// Groups, labels and environments.
+type Planted = (Vec<(String, Array2<f64>)>, Vec<f32>, Vec<u32>);
+
 /// A cause, a shortcut that weakens, and noise.
-fn planted(n: usize, environments: usize, seed: u64) -> (Vec<(String, Array2<f64>)>, Vec<f32>, Vec<u32>) {
+fn planted(n: usize, environments: usize, seed: u64) -> Planted {
     let (labels, places) = sides(n, environments);
     let mut random = Seed::new(seed).rng();
     let mut column = |told: &dyn Fn(u32) -> f64| {

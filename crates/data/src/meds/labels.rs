@@ -22,6 +22,9 @@ pub(crate) struct Sample {
     pub(crate) shortcut: Option<f32>,
 }
 
+/// Samples, and the subjects and times of those whose label is not known.
+pub(super) type SamplesAndUnknown = (Vec<Sample>, BTreeSet<(i64, i64)>);
+
 /// Reads label files (`boolean_value`, else `integer_value`, `float_value` or `categorical_value` with two values 0 and 1), ordered by
 /// subject and time.
 pub(super) fn read_labels(path: &Path) -> Result<Vec<Sample>, DataError> {
@@ -30,11 +33,11 @@ pub(super) fn read_labels(path: &Path) -> Result<Vec<Sample>, DataError> {
 
 /// The same of new rows: labels may be missing, as a column or in a cell. Which are is the second answer, by subject and time; their
 /// samples hold 0.
-pub(super) fn read_new_labels(path: &Path) -> Result<(Vec<Sample>, BTreeSet<(i64, i64)>), DataError> {
+pub(super) fn read_new_labels(path: &Path) -> Result<SamplesAndUnknown, DataError> {
     read_all(path, false)
 }
 
-fn read_all(path: &Path, needed: bool) -> Result<(Vec<Sample>, BTreeSet<(i64, i64)>), DataError> {
+fn read_all(path: &Path, needed: bool) -> Result<SamplesAndUnknown, DataError> {
     let (mut samples, mut unknown) = (Vec::new(), BTreeSet::new());
     for file in parquet_files(path)? {
         read_file(&file, needed, &mut samples, &mut unknown)?;

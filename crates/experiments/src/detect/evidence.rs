@@ -174,7 +174,7 @@ fn superposition(
 ) -> Result<Vec<SiteProxy>, ExperimentError> {
     let sites = model.sites().into_iter().map(|site| site.name);
     let sites: Vec<String> = sites
-        .filter(|site| site == "embed" || site == "pool" || site.ends_with(".resid"))
+        .filter(|site| matches!(site.rsplit('.').next(), Some("embed" | "pool" | "resid")))
         .collect();
     // An empty list would mean all sites.
     if sites.is_empty() {

@@ -306,7 +306,7 @@ impl Outcome {
 
     /// Strategies, each over trainings of its own.
     fn mitigation_rows(&self) -> Vec<MetricRow> {
-        let rows = self.mitigation.iter().flat_map(|outcome| outcome.rows());
+        let rows = self.mitigation.iter().flat_map(Render::rows);
         let rows = rows.map(|row| MetricRow {
             experiment: self.experiment.clone(),
             ..row

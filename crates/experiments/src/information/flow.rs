@@ -30,8 +30,8 @@ struct Pair {
 fn pairs(names: &[&str]) -> Vec<Pair> {
     let mut pairs = Vec::new();
     let mut last_on_stream = None;
-    for to in 0..names.len() {
-        let before = last_on_stream.filter(|_| on_stream(names[to]));
+    for (to, name) in names.iter().enumerate() {
+        let before = last_on_stream.filter(|_| on_stream(name));
         if let Some(from) = before.filter(|&from| from + 1 < to) {
             pairs.push(Pair { from, to, stream: true });
         }
@@ -42,7 +42,7 @@ fn pairs(names: &[&str]) -> Vec<Pair> {
                 stream: before == Some(to - 1),
             });
         }
-        if on_stream(names[to]) {
+        if on_stream(name) {
             last_on_stream = Some(to);
         }
     }
