@@ -73,7 +73,7 @@ impl Render for Outcome {
     }
 
     fn summary(&self) -> String {
-        let mut text = format!("{:<16}", "strategy");
+        let mut text = format!("{:<22}", "strategy");
         for environment in &self.environments {
             text += &format!(" {:<24}", format!("accuracy, {environment}"));
         }
@@ -84,12 +84,12 @@ impl Render for Outcome {
             " epochs, seconds\n"
         };
         for (place, one) in self.strategies.iter().enumerate() {
-            text += &format!("{:<16}", one.name);
+            text += &format!("{:<22}", one.name);
             for environment in &one.environments {
-                text += &format!(" {:<24}", environment[0].value.show(3));
+                text += &format!(" {:<24}", short(&environment[0].value, 3));
             }
             for name in ["validation_worst_group", "shortcut_effect"] {
-                let shown = one.value(name).map_or_else(String::new, |value| value.value.show(2));
+                let shown = one.value(name).map_or_else(String::new, |value| short(&value.value, 2));
                 text += &format!(" {shown:<24}");
             }
             let epochs = one.value("epochs").and_then(|epochs| epochs.value.value);
@@ -101,6 +101,11 @@ impl Render for Outcome {
         }
         text + "\n" + &marked(&verdicts(self))
     }
+}
+
+/// A value with its interval, or a dash: a reason would not fit.
+fn short(estimate: &Estimate, digits: usize) -> String {
+    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 impl Outcome {
