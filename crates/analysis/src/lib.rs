@@ -64,6 +64,7 @@ mod superposition_tests;
 mod tests;
 pub mod toy;
 pub mod transport;
+pub mod trend;
 
 pub use bootstrap::{Bootstrap, over_seeds};
 pub use estimate::Estimate;
