@@ -8,6 +8,8 @@ use crate::{
     Experiment, ExperimentError, Finished, Options, Render,
     capacity::Capacity,
     causal::Causal,
+    claims::Claims,
+    components::Components,
     detect::Detect,
     disentangle::Disentangle,
     ehr::{Audit, Ehr},
@@ -17,8 +19,10 @@ use crate::{
     invariance::Invariance,
     mitigate::Mitigate,
     overparameterised::Overparameterised,
+    scaling::Scaling,
     synthetic::Synthetic,
     toy::ToySuperposition,
+    variants::Variants,
 };
 
 /// An experiment without its types.
@@ -49,6 +53,10 @@ pub fn experiments() -> Vec<Registered> {
         entry::<Mitigate>(),
         entry::<Invariance>(),
         entry::<Overparameterised>(),
+        entry::<Scaling>(),
+        entry::<Variants>(),
+        entry::<Components>(),
+        entry::<Claims>(),
         entry::<ToySuperposition>(),
     ]
 }
