@@ -162,7 +162,7 @@ fn what_cannot_be_compared() {
         ("group=x", "`group = x` cannot be used: expected one of: feature_1, "),
         (
             "dataset=multifeature",
-            "no group of `multifeature` is spurious; name the shortcut by group=NAME",
+            "no group of `multifeature` is spurious; find the shortcut by experiment detect, or name it by group=NAME",
         ),
     ] {
         let mut command = disentangle(folder.path());
