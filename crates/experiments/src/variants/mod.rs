@@ -1,7 +1,7 @@
 //! `experiment variants`: families of models trained alike on the same rows: what do they represent, what do they attribute the output to, and
 //! how robust are they? (Notebook part 47, which asked untrained models.)
 //!
-//! Every family sees the same rows in every repeat; how rows become positions is told by [`Shape`].
+//! Every family sees the same rows in every repeat; how rows become positions is told by `Shape`.
 
 mod config;
 mod finish;
