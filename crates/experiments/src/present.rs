@@ -1,7 +1,8 @@
 //! Short spellings of what every report is made of.
 
 use disentangle_analysis::{Estimate, importance::Importance};
-use disentangle_report::{Block, Cell, Figure, Heatmap, Mark, Series, Table, Tone, Values, Verdict};
+use disentangle_report::{Block, Cell, Figure, Heatmap, Mark, MetricRow, Series, Table, Tone, Values, Verdict};
+use serde_json::Value;
 
 pub(crate) fn cell(estimate: &Estimate, digits: usize) -> Cell {
     Cell::Number {
@@ -14,6 +15,27 @@ pub(crate) fn number(value: Option<f64>, digits: usize) -> Cell {
     Cell::Number {
         value,
         shown: value.map_or_else(|| "–".into(), |value| format!("{value:.digits$}")),
+    }
+}
+
+/// A value with its interval, or a dash: a reason would not fit.
+pub(crate) fn short(estimate: &Estimate, digits: usize) -> String {
+    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
+}
+
+/// The same as a cell.
+pub(crate) fn short_cell(estimate: &Estimate, digits: usize) -> Cell {
+    Cell::Number {
+        value: estimate.value,
+        shown: short(estimate, digits),
+    }
+}
+
+/// A row with grid keys.
+pub(crate) fn keyed(params: Value, row: MetricRow) -> MetricRow {
+    MetricRow {
+        params: Some(params.to_string()),
+        ..row
     }
 }
 

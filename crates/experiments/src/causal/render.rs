@@ -3,7 +3,7 @@
 use disentangle_analysis::Estimate;
 use disentangle_data::Role;
 use disentangle_report::{MetricRow, Report, Section};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     outcome::{METHODS, Mediated, Outcome, Traced},
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::{cell, importance_metrics, marked, number, table},
+    present::{cell, importance_metrics, keyed, marked, number, short, table},
 };
 
 /// Places in the summary, for each group.
@@ -58,14 +58,6 @@ impl Render for Outcome {
         text += "\n";
         text += &marked(&verdicts(self));
         text
-    }
-}
-
-/// A row with grid keys.
-fn keyed(params: Value, row: MetricRow) -> MetricRow {
-    MetricRow {
-        params: Some(params.to_string()),
-        ..row
     }
 }
 
@@ -284,11 +276,6 @@ fn mediation_metrics(one: &Mediated) -> [(&'static str, &Estimate); 4] {
         ("mediation_interaction", &one.mediation.interaction),
         ("mediated_share", &one.mediation.share),
     ]
-}
-
-/// A value with its interval, or a dash: a reason would not fit.
-fn short(estimate: &Estimate, digits: usize) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 /// The strongest places of one group.

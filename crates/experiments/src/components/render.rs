@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::marked,
+    present::{marked, short},
 };
 
 /// Components in the summary.
@@ -87,11 +87,6 @@ impl Render for Outcome {
         }
         text + "\n" + &marked(&verdicts(self))
     }
-}
-
-/// A value with its interval, or a dash: a reason would not fit.
-pub(super) fn short(estimate: &Estimate, digits: usize) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 /// A value without an interval; `None` with the reason.

@@ -5,11 +5,10 @@ use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
 
 use super::{
     outcome::{AttentionPart, Head, Importance, Interaction, Outcome, Stage},
-    render::short,
     verdicts::strongest,
     weight_sections::{activations, weights},
 };
-use crate::present::{cell, figure, heatmap, number, table, with_interval};
+use crate::present::{cell, figure, heatmap, number, short, table, with_interval};
 
 /// Bars of components, at most.
 const COMPONENTS: usize = 16;

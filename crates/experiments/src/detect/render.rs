@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::marked,
+    present::{marked, short},
 };
 
 impl Render for Outcome {
@@ -53,10 +53,13 @@ impl Render for Outcome {
             text += &format!(
                 "{:<24} {:<20} {:<20} {:<20} {}\n",
                 plant.name,
-                shown(&accuracy.found),
-                shown(&accuracy.accused),
-                shown(&accuracy.passed),
-                plant.scores.first().map_or_else(String::new, |one| shown(&one.auroc))
+                short(&accuracy.found, 2),
+                short(&accuracy.accused, 2),
+                short(&accuracy.passed, 2),
+                plant
+                    .scores
+                    .first()
+                    .map_or_else(String::new, |one| short(&one.auroc, 2))
             );
         }
         for plant in self.plants.iter().filter(|plant| !plant.generated) {
@@ -83,13 +86,6 @@ impl Render for Outcome {
             }
         }
         text + "\n" + &marked(&verdicts(self))
-    }
-}
-
-fn shown(estimate: &Estimate) -> String {
-    match estimate.value {
-        Some(_) => estimate.show(2),
-        None => "–".into(),
     }
 }
 

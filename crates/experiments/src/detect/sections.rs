@@ -5,7 +5,7 @@ use disentangle_data::Role;
 use disentangle_report::{Block, Cell, Mark, Section, Values};
 
 use super::outcome::{GroupOutcome, Outcome, PlantOutcome, RepeatOutcome};
-use crate::present::{cell, figure, number, table, with_interval};
+use crate::present::{cell, figure, number, short_cell, table, with_interval};
 
 pub(super) fn all(outcome: &Outcome) -> Vec<Section> {
     let mut sections = Vec::new();
@@ -41,10 +41,10 @@ fn against_truth(outcome: &Outcome) -> Section {
         vec![
             plant.name.clone().into(),
             number(Some(plant.repeats.len() as f64), 0),
-            defined(&accuracy.found, 2),
-            defined(&accuracy.missed, 2),
-            defined(&accuracy.accused, 3),
-            defined(&accuracy.passed, 2),
+            short_cell(&accuracy.found, 2),
+            short_cell(&accuracy.missed, 2),
+            short_cell(&accuracy.accused, 3),
+            short_cell(&accuracy.passed, 2),
         ]
     });
     let columns = [
@@ -79,14 +79,6 @@ fn planted(outcome: &Outcome) -> Block {
     table("What is planted", &["rows", "truth"], rows.collect())
 }
 
-/// A dash where there is no value: why is said in the text.
-fn defined(estimate: &Estimate, digits: usize) -> Cell {
-    match estimate.value {
-        Some(_) => cell(estimate, digits),
-        None => number(None, digits),
-    }
-}
-
 /// How well each score would do with the best threshold.
 fn rankings(outcome: &Outcome) -> Section {
     let both = |plant: &&PlantOutcome| plant.generated && plant.scores.iter().any(|score| score.auroc.value.is_some());
@@ -101,7 +93,7 @@ fn rankings(outcome: &Outcome) -> Section {
     let count = plants.first().map_or(0, |plant| plant.scores.len());
     let rows = (0..count).map(|place| {
         let mut row: Vec<Cell> = vec![plants[0].scores[place].score.clone().into()];
-        row.extend(plants.iter().map(|plant| defined(&plant.scores[place].auroc, 2)));
+        row.extend(plants.iter().map(|plant| short_cell(&plant.scores[place].auroc, 2)));
         row
     });
     Section {

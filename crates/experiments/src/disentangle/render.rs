@@ -6,7 +6,7 @@ use disentangle_report::{Cell, Mark, MetricRow, Report, Section, Tone, Values, V
 use super::{Outcome, Row};
 use crate::{
     experiment::{Render, metric_row},
-    present::{cell, figure, marked, table, with_interval},
+    present::{cell, figure, marked, short, table, with_interval},
 };
 
 impl Render for Outcome {
@@ -75,20 +75,16 @@ impl Render for Outcome {
             };
             text += &format!(
                 "{name:<44} {:<24} {:<24} {:<26} {:<26}\n",
-                short(&row.arms[0]),
-                short(&row.arms[1]),
-                short(&row.over_standard),
-                short(&row.over_unpenalised)
+                short(&row.arms[0], 3),
+                short(&row.arms[1], 3),
+                short(&row.over_standard, 3),
+                short(&row.over_unpenalised, 3)
             );
         }
         text += "\n";
         text += &marked(&self.verdicts());
         text
     }
-}
-
-fn short(estimate: &Estimate) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(3))
 }
 
 impl Outcome {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::marked,
+    present::{keyed, marked, short},
 };
 
 /// The environment of numbers that were measured on training rows.
@@ -77,24 +77,11 @@ fn renamed(metric: &str) -> String {
     }
 }
 
-/// A row with grid keys.
-fn keyed(params: Value, row: MetricRow) -> MetricRow {
-    MetricRow {
-        params: Some(params.to_string()),
-        ..row
-    }
-}
-
 fn of_group(group: &str, row: MetricRow) -> MetricRow {
     MetricRow {
         group: (!group.is_empty()).then(|| group.into()),
         ..row
     }
-}
-
-/// A value with its interval, or a dash: a reason would not fit.
-fn short(estimate: &Estimate, digits: usize) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 impl Outcome {

@@ -2,7 +2,7 @@
 
 use disentangle_analysis::Estimate;
 use disentangle_report::{MetricRow, Report};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     outcome::{EnvironmentDecisions, Flow, Outcome, SiteInformation},
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::marked,
+    present::{keyed, marked, short},
 };
 
 /// Columns in the summary, at most.
@@ -58,22 +58,9 @@ impl Render for Outcome {
     }
 }
 
-/// A row with grid keys.
-fn keyed(params: Value, row: MetricRow) -> MetricRow {
-    MetricRow {
-        params: Some(params.to_string()),
-        ..row
-    }
-}
-
 /// A value without an interval; `None` with the reason.
 fn point(value: Option<f64>, reason: &str, n: usize) -> Estimate {
     value.map_or_else(|| Estimate::undefined(reason, n), |value| Estimate::point(value, n))
-}
-
-/// A value with its interval, or a dash: a reason would not fit.
-fn short(estimate: &Estimate, digits: usize) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 impl Outcome {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     experiment::{Render, metric_row},
-    present::marked,
+    present::{marked, short},
 };
 
 /// Metrics of an environment.
@@ -101,11 +101,6 @@ impl Render for Outcome {
         }
         text + "\n" + &marked(&verdicts(self))
     }
-}
-
-/// A value with its interval, or a dash: a reason would not fit.
-fn short(estimate: &Estimate, digits: usize) -> String {
-    estimate.value.map_or_else(|| "–".into(), |_| estimate.show(digits))
 }
 
 impl Outcome {

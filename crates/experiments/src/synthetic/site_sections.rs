@@ -1,11 +1,10 @@
 //! The sections about sites: spectra, overlap, neurons, the sparse autoencoder.
 
-use disentangle_analysis::Estimate;
-use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
+use disentangle_report::{Block, Heatmap, Mark, Section, Series, Values};
 
 use super::outcome::Outcome;
 use crate::{
-    present::{cell, figure, heatmap, number, table, with_interval},
+    present::{figure, heatmap, number, short_cell, table, with_interval},
     study::SiteStudy,
 };
 
@@ -21,11 +20,11 @@ pub(super) fn sites(outcome: &Outcome) -> Section {
             study.site.clone().into(),
             study.stage.clone().into(),
             number(Some(m.columns as f64), 0),
-            short(&m.effective_rank, 1),
-            short(&m.participation_ratio, 1),
+            short_cell(&m.effective_rank, 1),
+            short_cell(&m.participation_ratio, 1),
             number(Some(reached), 3),
-            short(&m.interference, 3),
-            short(&m.excess_interference, 3),
+            short_cell(&m.interference, 3),
+            short_cell(&m.excess_interference, 3),
             number(study.columns.mean.value, 3),
             number(study.columns.held_out_r2, 2),
             number(study.groups.mean.value, 3),
@@ -80,14 +79,6 @@ pub(super) fn sites(outcome: &Outcome) -> Section {
             ),
             table("Measures of every site, 95 % intervals over rows", &columns, rows.collect()),
         ],
-    }
-}
-
-/// A value with its interval, or a dash: a reason would not fit a cell of a wide table.
-fn short(estimate: &Estimate, digits: usize) -> Cell {
-    match estimate.value {
-        Some(_) => cell(estimate, digits),
-        None => number(None, digits),
     }
 }
 

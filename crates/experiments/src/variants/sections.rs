@@ -6,9 +6,8 @@ use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
 use super::{
     measure::VALUES,
     outcome::{Compared, FamilyOutcome, Outcome},
-    render::short,
 };
-use crate::present::{cell, figure, heatmap, number, plain_figure, table, with_interval};
+use crate::present::{cell, figure, heatmap, number, plain_figure, short, table, with_interval};
 
 pub(super) fn all(outcome: &Outcome) -> Vec<Section> {
     vec![
