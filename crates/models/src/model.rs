@@ -189,7 +189,7 @@ impl Model {
     /// The same model with parameters of its own, for another thread: graphs and tensors are not shared between threads.
     #[must_use]
     pub fn fork(&self, device: &Device) -> Self {
-        parameters::place(self.clone(), &parameters::flatten(self), device, false)
+        parameters::place(self.clone(), &parameters::flatten(self), device)
     }
 
     /// Where in the vector of all parameters, as [`crate::train::Strategy::after_step`] is given it, the weights lie that read a
@@ -261,7 +261,7 @@ impl Model {
                 false => changed,
             });
         }
-        Ok(parameters::place(self.clone(), &flat, device, false))
+        Ok(parameters::place(self.clone(), &flat, device))
     }
 
     /// ∂logit/∂x of each row of `[row, position, feature]`, laid out as `x`; without dropout.
@@ -314,8 +314,18 @@ pub(crate) fn input(x: ArrayView3<f32>, device: &Device) -> Input {
 
 /// Device values to the host; f32 whatever the backend computes in.
 pub(crate) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    let mut values = Vec::new();
+    extend(&mut values, tensor);
+    values
+}
+
+/// Appends a tensor's values. A backend may keep another type than `f32`.
+pub(crate) fn extend<const D: usize>(values: &mut Vec<f32>, tensor: Tensor<D>) {
     let data = tensor.into_data();
-    data.iter::<f32>().collect()
+    match data.as_slice::<f32>() {
+        Ok(own) => values.extend_from_slice(own),
+        Err(_) => values.extend(data.iter::<f32>()),
+    }
 }
 
 impl Classifier for Model {

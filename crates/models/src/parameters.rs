@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Gradients, Tensor, TensorData},
 };
 
-use crate::{Classifier, Model, ModelError, model::to_vec, near_names};
+use crate::{Classifier, Model, ModelError, model::extend, near_names};
 
 /// One parameter as the weights file shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ pub(crate) fn flatten(model: &Model) -> Vec<f32> {
     struct Flatten(Vec<f32>);
     impl ModuleVisitor for Flatten {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            self.0.extend(to_vec(param.val().without_autodiff()));
+            extend(&mut self.0, param.val().without_autodiff());
         }
     }
     let mut visitor = Flatten(Vec::with_capacity(model.num_params()));
@@ -39,12 +39,11 @@ pub(crate) fn flatten(model: &Model) -> Vec<f32> {
     visitor.0
 }
 
-/// The model on `device` with the parameters `flat`. With `gradients`, each is a fresh leaf of its own graph.
-pub(crate) fn place(model: Model, flat: &[f32], device: &Device, gradients: bool) -> Model {
+/// The model on `device` with the parameters `flat`.
+pub(crate) fn place(model: Model, flat: &[f32], device: &Device) -> Model {
     struct Place<'a> {
         rest: &'a [f32],
         device: &'a Device,
-        gradients: bool,
     }
     impl ModuleMapper for Place<'_> {
         fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
@@ -52,15 +51,21 @@ pub(crate) fn place(model: Model, flat: &[f32], device: &Device, gradients: bool
             let (own, rest) = self.rest.split_at(shape.iter().product());
             self.rest = rest;
             let tensor = Tensor::from_data(TensorData::new(own.to_vec(), shape), self.device);
-            let tensor = if self.gradients { tensor.require_grad() } else { tensor };
             Param::initialized(param.id, tensor)
         }
     }
-    model.map(&mut Place {
-        rest: flat,
-        device,
-        gradients,
-    })
+    model.map(&mut Place { rest: flat, device })
+}
+
+/// The same model with every parameter a fresh leaf of a graph of its own. Their values are shared.
+pub(crate) fn taped(model: Model) -> Model {
+    struct Taped;
+    impl ModuleMapper for Taped {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            Param::initialized(param.id, param.val().autodiff().require_grad())
+        }
+    }
+    model.map(&mut Taped)
 }
 
 /// Gradients in the order of [`flatten`]; 0 where the loss does not depend on a parameter.
@@ -73,7 +78,7 @@ pub(crate) fn flat_gradients(model: &Model, gradients: &mut Gradients) -> Vec<f3
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let value = param.val();
             match value.grad_remove(self.gradients) {
-                Some(gradient) => self.flat.extend(to_vec(gradient)),
+                Some(gradient) => extend(&mut self.flat, gradient),
                 None => self
                     .flat
                     .resize(self.flat.len() + value.dims().iter().product::<usize>(), 0.0),
@@ -210,7 +215,7 @@ impl Model {
         for (&index, value) in indices.iter().zip(values) {
             flat[ours(index)] = value;
         }
-        Ok(place(self.clone(), &flat, device, false))
+        Ok(place(self.clone(), &flat, device))
     }
 }
 
@@ -227,7 +232,7 @@ impl Model {
                 let start = flat.len() - 1 - weights.len();
                 flat[start..start + weights.len()].copy_from_slice(weights);
                 flat[start + weights.len()] = bias;
-                Ok(place(self.clone(), &flat, device, false))
+                Ok(place(self.clone(), &flat, device))
             }
             [.., weight, _] => Err(wrong(format!("as many as {} has: {:?}", weight.name, weight.shape))),
             _ => Err(wrong("a model with a linear last layer".into())),

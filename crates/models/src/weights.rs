@@ -87,7 +87,7 @@ pub fn load(model: Model, path: &Path, device: &Device) -> Result<Model, ModelEr
             reason: problems.join("; "),
         });
     }
-    Ok(parameters::place(model, &flat, device, false))
+    Ok(parameters::place(model, &flat, device))
 }
 
 fn floats(view: &TensorView) -> Option<Vec<f32>> {

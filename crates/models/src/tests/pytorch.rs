@@ -147,7 +147,7 @@ fn loss_and_parameter_gradients() {
         let device = Device::flex();
         let model = fixture.model("weights.");
         let flat = parameters::flatten(&model);
-        let taped = parameters::place(model, &flat, &device.clone().autodiff(), true);
+        let taped = parameters::taped(parameters::place(model, &flat, &device));
         let output = taped.forward(&fixture.input(), &mut Tap::off());
         let (outputs, labels) = (to_vec(output.clone().without_autodiff()), fixture.values("labels"));
         let loss = Loss::Bce.mean(&outputs, &labels);
@@ -175,7 +175,7 @@ fn penalties_and_their_gradients() {
     for fixture in Fixture::all() {
         let model = fixture.model("weights.");
         let flat = parameters::flatten(&model);
-        let taped = parameters::place(model, &flat, &Device::flex().autodiff(), true);
+        let taped = parameters::taped(parameters::place(model, &flat, &Device::flex()));
         let has_one = fixture.tensors().tensor("penalty").is_ok();
         assert_eq!(taped.penalty().is_some(), has_one, "{:?}", fixture.config);
         let Some(penalty) = taped.penalty() else { continue };

@@ -1,5 +1,7 @@
 //! Adam (Kingma and Ba 2015, algorithm 1) over one flat vector, in one pass over memory.
 
+use super::flat::{each, share};
+
 /// First and second moments, and the number of steps taken. beta 0.9 and 0.999, epsilon 1e-8, as PyTorch's defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Adam {
@@ -21,17 +23,23 @@ impl Adam {
         }
     }
 
-    pub(super) fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64) {
+    /// One step over all parameters, which `threads` share. Each parameter is moved alone, so that threads change no bit.
+    pub(super) fn step(&mut self, parameters: &mut [f32], gradient: &[f32], learning_rate: f64, threads: usize) {
         self.steps += 1;
         let power = self.steps.min(i32::MAX as u64) as i32;
         let rate = (learning_rate / (1.0 - f64::from(BETA1).powi(power))) as f32;
         let correction = (1.0 - f64::from(BETA2).powi(power)).sqrt() as f32;
-        let moments = self.first.iter_mut().zip(&mut self.second);
-        for ((p, &g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
-            *m = BETA1 * *m + (1.0 - BETA1) * g;
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *p -= rate * *m / (v.sqrt() / correction + EPSILON);
-        }
+        let size = share(parameters.len(), threads);
+        let moments = self.first.chunks_mut(size).zip(self.second.chunks_mut(size));
+        let parts = parameters.chunks_mut(size).zip(gradient.chunks(size)).zip(moments);
+        each(parts, |((parameters, gradient), (first, second))| {
+            let moments = first.iter_mut().zip(second);
+            for ((p, &g), (m, v)) in parameters.iter_mut().zip(gradient).zip(moments) {
+                *m = BETA1 * *m + (1.0 - BETA1) * g;
+                *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+                *p -= rate * *m / (v.sqrt() / correction + EPSILON);
+            }
+        });
     }
 }
 
@@ -46,7 +54,7 @@ mod tests {
         let (mut m, mut v, mut expected) = ([0.0f64; 2], [0.0f64; 2], [1.0f64, -2.0]);
         for t in 1..=50 {
             let gradient = [f64::from(t).sin(), 0.01 * f64::from(t)];
-            adam.step(&mut parameters, &gradient.map(|g| g as f32), 0.01);
+            adam.step(&mut parameters, &gradient.map(|g| g as f32), 0.01, 1);
             for i in 0..2 {
                 m[i] = 0.9 * m[i] + 0.1 * gradient[i];
                 v[i] = 0.999 * v[i] + 0.001 * gradient[i] * gradient[i];
@@ -60,5 +68,19 @@ mod tests {
                 "{found} instead of {expected}"
             );
         }
+    }
+
+    #[test]
+    fn threads_change_no_bit() {
+        let length = 600_000;
+        let gradient: Vec<f32> = (0..length).map(|i| (i as f32).sin()).collect();
+        let run = |threads| {
+            let (mut adam, mut parameters) = (Adam::new(length), vec![0.5f32; length]);
+            for _ in 0..3 {
+                adam.step(&mut parameters, &gradient, 0.01, threads);
+            }
+            (adam, parameters)
+        };
+        assert!(run(1) == run(2) && run(1) == run(5));
     }
 }

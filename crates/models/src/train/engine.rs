@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Batch, Checkpoint, Epoch, Loss, Strategy,
+    flat::{add, square_sum},
     workers::{Rows, Version, Work, Workers},
 };
 use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, near_names, parameters};
@@ -171,11 +172,15 @@ pub fn train(
             task,
             config,
             seed,
+            threads: control.threads,
         };
         run.epochs(&mut state, strategy, &mut control)
     })?;
+    if config.monitor == Monitor::Off {
+        state.best = state.parameters;
+    }
     Ok(Trained {
-        model: parameters::place(model.clone(), &state.best, device, false),
+        model: parameters::place(model.clone(), &state.best, device),
         best_epoch: state.progress.best_epoch,
         history: state.progress.history,
         stop,
@@ -214,6 +219,7 @@ pub(super) struct Run<'a> {
     pub(super) task: &'a Task<'a>,
     pub(super) config: &'a TrainConfig,
     seed: Seed,
+    pub(super) threads: usize,
 }
 
 impl Run<'_> {
@@ -271,7 +277,10 @@ impl Run<'_> {
             if better {
                 state.progress.best_loss = watched;
                 state.progress.best_epoch = number;
-                state.best.clone_from(&state.parameters);
+                // Without a monitor the last weights are the best, whichever these will be.
+                if watched.is_some() {
+                    state.best.clone_from(&state.parameters);
+                }
             }
             // An event too many is cut off when a run is resumed; one too few could not be made again.
             (control.on_epoch)(&epoch);
@@ -317,35 +326,31 @@ impl Run<'_> {
         let (mut total, mut penalty, mut norm) = (0.0, 0.0, 0.0);
         let mut part_norms = vec![0.0; self.parts.len()];
         let steps = order.len().div_ceil(size) as f64;
-        let mut version = Version {
-            number: state.adam.steps,
-            parameters: Arc::new(state.parameters.clone()),
-        };
         for (index, windows) in order.chunks(size).enumerate() {
             if index > 0 && cancel.load(Ordering::Relaxed) {
                 return Ok(None);
             }
+            let version = lend(state);
             let (loss, mut gradient) = self.gradient(windows, &version, state.adam.steps, strategy)?;
             total += loss * windows.len() as f64;
             penalty += self.penalty(&version, &mut gradient)?;
-            let square = |part: &[f32]| part.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
-            norm = square(&gradient).sqrt();
+            norm = square_sum(&gradient, self.threads).sqrt();
             for (mean, ranges) in part_norms.iter_mut().zip(&self.parts) {
-                let squares = ranges.iter().map(|range| square(&gradient[range.clone()]));
+                let squares = ranges
+                    .iter()
+                    .map(|range| square_sum(&gradient[range.clone()], self.threads));
                 *mean += squares.sum::<f64>().sqrt() / steps;
             }
-            state
-                .adam
-                .step(&mut state.parameters, &gradient, self.config.learning_rate);
+            state.parameters = take_back(version);
+            let rate = self.config.learning_rate;
+            state.adam.step(&mut state.parameters, &gradient, rate, self.threads);
             if strategy.edits_parameters() {
-                strategy.after_step(&mut state.parameters, self.config.learning_rate);
+                strategy.after_step(&mut state.parameters, rate);
             }
-            version = Version {
-                number: state.adam.steps,
-                parameters: Arc::new(state.parameters.clone()),
-            };
         }
+        let version = lend(state);
         let validation = self.outputs(self.task.validation, &version)?;
+        state.parameters = take_back(version);
         Ok(Some(Epoch {
             epoch: number,
             train_loss: total / order.len() as f64,
@@ -371,10 +376,7 @@ impl Run<'_> {
                 |_, _| Work::Penalty,
                 |done| {
                     penalty = done.loss;
-                    gradient
-                        .iter_mut()
-                        .zip(&done.gradient)
-                        .for_each(|(sum, part)| *sum += part);
+                    add(gradient, &done.gradient, self.threads);
                 },
             )?;
         }
@@ -417,7 +419,7 @@ impl Run<'_> {
         version: &Version,
         dropout: impl Fn(usize) -> Dropout,
     ) -> Result<(f64, Vec<f32>), ModelError> {
-        let (mut loss, mut gradient) = (0.0, vec![0.0; version.parameters.len()]);
+        let (mut loss, mut gradient) = (0.0, Vec::new());
         let total = windows.len();
         let work = |micro, _| Work::Gradient {
             total,
@@ -427,7 +429,7 @@ impl Run<'_> {
         self.workers
             .run(Rows::Windows(windows), first, size, version, work, |done| {
                 loss += done.loss;
-                add(&mut gradient, &done.gradient);
+                gather(&mut gradient, done.gradient, self.threads);
             })?;
         Ok((loss, gradient))
     }
@@ -467,6 +469,24 @@ impl Run<'_> {
     }
 }
 
-pub(super) fn add(sum: &mut [f32], part: &[f32]) {
-    sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+/// The parameters on their way to the workers: lent and not copied.
+fn lend(state: &mut Checkpoint) -> Version {
+    Version {
+        number: state.adam.steps,
+        parameters: Arc::new(std::mem::take(&mut state.parameters)),
+    }
+}
+
+/// Nobody holds them any more once all work is done; a copy is made if somebody does.
+fn take_back(version: Version) -> Vec<f32> {
+    Arc::unwrap_or_clone(version.parameters)
+}
+
+/// Adds `part` to `sum`, which is empty at first.
+pub(super) fn gather(sum: &mut Vec<f32>, part: Vec<f32>, threads: usize) {
+    if sum.is_empty() {
+        *sum = part;
+    } else {
+        add(sum, &part, threads);
+    }
 }

@@ -5,6 +5,7 @@
 mod adam;
 mod checkpoint;
 mod engine;
+mod flat;
 mod loss;
 mod strategy;
 mod whole_batch;

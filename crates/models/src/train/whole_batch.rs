@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3};
 
 use super::{
     Ask, Batch, LossAndGradient, Outputs, Strategy,
-    engine::{Run, add},
+    engine::{Run, gather},
     workers::{Done, Rows, Version, Work},
 };
 use crate::{Dropout, ModelError};
@@ -81,11 +81,11 @@ impl Run<'_> {
         };
         let objective = strategy.objective(self.task.loss, &given, batch);
         fits(&objective, &given)?;
-        let mut gradient = vec![0.0; version.parameters.len()];
+        let mut gradient = Vec::new();
         for (set, rows) in sets.iter().enumerate() {
             let pull = |_, rows: Range<usize>| backward(&objective, set, rows);
             self.workers.run(*rows, set * each, size, version, pull, |done| {
-                add(&mut gradient, &done.gradient);
+                gather(&mut gradient, done.gradient, self.threads);
             })?;
         }
         Ok((objective.loss, gradient))

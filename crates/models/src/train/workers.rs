@@ -184,12 +184,26 @@ impl Workers {
     }
 }
 
+/// The model with the parameters of one version.
+struct Placed {
+    version: u64,
+    plain: Model,
+    /// Made when a gradient is first asked for.
+    taped: Option<Model>,
+}
+
+impl Placed {
+    fn taped(&mut self) -> &Model {
+        let plain = &self.plain;
+        self.taped.get_or_insert_with(|| parameters::taped(plain.clone()))
+    }
+}
+
 struct Worker<'a> {
     task: &'a Task<'a>,
     device: &'a Device,
     template: &'a Model,
-    plain: Option<(u64, Model)>,
-    taped: Option<(u64, Model)>,
+    placed: Option<Placed>,
     waiting: HashMap<usize, Waiting>,
 }
 
@@ -199,29 +213,36 @@ impl<'a> Worker<'a> {
             task,
             device,
             template,
-            plain: None,
-            taped: None,
+            placed: None,
             waiting: HashMap::new(),
         }
+    }
+
+    fn place(&mut self, version: &Version) -> &mut Placed {
+        let current = self.placed.take().filter(|placed| placed.version == version.number);
+        self.placed.insert(current.unwrap_or_else(|| Placed {
+            version: version.number,
+            plain: parameters::place(self.template.clone(), &version.parameters, self.device),
+            taped: None,
+        }))
     }
 
     fn run(&mut self, job: Job) -> Done {
         match job.work {
             Work::Logits => {
-                let model = place(&mut self.plain, self.template, &job.version, self.device, false);
                 let input = input(inputs(self.task, &job.rows).view(), self.device);
+                let model = &self.place(&job.version).plain;
                 Done {
                     outputs: to_vec(model.forward(&input, &mut Tap::off())),
                     ..Done::default()
                 }
             }
             Work::InputGradient => {
-                let model = place(&mut self.plain, self.template, &job.version, self.device, false);
+                let (rows, device) = (inputs(self.task, &job.rows), self.device);
+                let model = &self.place(&job.version).plain;
                 // A gradient that cannot be had leaves the outputs empty, which whoever asked refuses.
                 Done {
-                    outputs: model
-                        .input_gradient(inputs(self.task, &job.rows).view(), self.device)
-                        .unwrap_or_default(),
+                    outputs: model.input_gradient(rows.view(), device).unwrap_or_default(),
                     ..Done::default()
                 }
             }
@@ -267,9 +288,8 @@ impl<'a> Worker<'a> {
     }
 
     fn forward(&mut self, rows: &Own, version: &Version, dropout: Dropout, sites: &[String]) -> Waiting {
-        let device = self.device.clone().autodiff();
-        let model = place(&mut self.taped, self.template, version, &device, true);
         let input = input(inputs(self.task, rows).view(), self.device);
+        let model = self.place(version).taped();
         let mut kept: Vec<Option<Tensor<4>>> = vec![None; sites.len()];
         let mut tap = Tap::new();
         for (site, own) in sites.iter().zip(&mut kept) {
@@ -296,8 +316,7 @@ impl<'a> Worker<'a> {
     }
 
     fn penalty(&mut self, version: &Version) -> Done {
-        let device = self.device.clone().autodiff();
-        let model = place(&mut self.taped, self.template, version, &device, true);
+        let model = self.place(version).taped();
         match model.penalty() {
             None => Done::default(),
             Some(penalty) => {
@@ -322,8 +341,8 @@ impl<'a> Worker<'a> {
             total = total + (activation * weights).sum();
         }
         let mut gradients = total.backward();
-        match &self.taped {
-            Some((_, model)) => parameters::flat_gradients(model, &mut gradients),
+        match self.placed.as_ref().and_then(|placed| placed.taped.as_ref()) {
+            Some(model) => parameters::flat_gradients(model, &mut gradients),
             None => Vec::new(),
         }
     }
@@ -334,26 +353,4 @@ fn inputs<'r>(task: &Task, rows: &'r Own) -> std::borrow::Cow<'r, Array3<f32>> {
         Own::Windows(windows) => std::borrow::Cow::Owned(task.dataset.inputs(windows)),
         Own::Inputs(inputs) => std::borrow::Cow::Borrowed(inputs),
     }
-}
-
-fn place<'m>(
-    kept: &'m mut Option<(u64, Model)>,
-    template: &Model,
-    version: &Version,
-    device: &Device,
-    gradients: bool,
-) -> &'m Model {
-    let current = matches!(kept, Some((number, _)) if *number == version.number);
-    let fresh = (!current).then(|| {
-        (
-            version.number,
-            parameters::place(template.clone(), &version.parameters, device, gradients),
-        )
-    });
-    if fresh.is_some() {
-        *kept = fresh;
-    }
-    // Just filled if it was empty.
-    let (_, model) = kept.get_or_insert_with(|| (version.number, template.clone()));
-    model
 }

@@ -32,7 +32,7 @@ fn a_feature_whose_weights_are_0_moves_nothing_and_the_others_do() {
             for place in places {
                 flat[place] = 0.0;
             }
-            let without = parameters::place(model.clone(), &flat, &Device::flex(), false);
+            let without = parameters::place(model.clone(), &flat, &Device::flex());
             let mut expected = whole.clone();
             expected[feature] = false;
             assert_eq!(read(config, &without), expected, "{config:?}, feature {feature}");
