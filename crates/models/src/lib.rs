@@ -21,6 +21,7 @@
 //!
 //! This crate knows no files but weights, no statistics and no reports.
 
+mod device;
 mod dropout;
 mod error;
 mod family;
@@ -41,6 +42,7 @@ mod zoo;
 #[cfg(test)]
 mod tests;
 
+pub use device::{is_accelerator, rows_at_once};
 pub use dropout::Dropout;
 pub use error::ModelError;
 pub use family::Family;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Disentangled, DisentangledConfig, Gated, GatedConfig, Healthcare, HealthcareConfig, Hierarchical,
     HierarchicalConfig, Input, Large, LargeConfig, LinearConfig, LinearModel, ModelError, Parallel, ParallelConfig,
-    Pass, Sequence, SequenceConfig, Site, Small, SmallConfig, State, Tap, parallel, parameters,
+    Pass, Sequence, SequenceConfig, Site, Small, SmallConfig, State, Tap, parallel, parameters, rows_at_once,
 };
 
 /// What every model can do.
@@ -284,13 +284,14 @@ impl Model {
                 found: format!("{found_positions} rows and {found_features} features"),
             });
         }
-        let starts: Vec<usize> = (0..rows).step_by(MICRO_BATCH).collect();
+        let at_once = rows_at_once(device);
+        let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
         let parts = parallel::map_with(
             threads,
             &starts,
             || self.fork(device),
             |model, &start| {
-                let rows = start..(start + MICRO_BATCH).min(rows);
+                let rows = start..(start + at_once).min(rows);
                 let input = input(x.slice(ndarray::s![rows, .., ..]), device);
                 to_vec(model.forward(&input, &mut Tap::off()))
             },
@@ -299,7 +300,7 @@ impl Model {
     }
 }
 
-/// Rows in a micro-batch: large enough for the matrix kernels, small enough to stay in cache.
+/// Rows in a micro-batch on a CPU: large enough for the matrix kernels, small enough to stay in cache.
 pub(crate) const MICRO_BATCH: usize = 64;
 
 /// Host rows to a device.

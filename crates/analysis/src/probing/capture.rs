@@ -1,10 +1,10 @@
 //! Activations of many sites in one pass over the rows, within a memory cap.
 
 use burn::tensor::Device;
-use disentangle_models::{Classifier, Model, ModelError, Tap};
+use disentangle_models::{Classifier, Model, ModelError, Tap, rows_at_once};
 use ndarray::{Array2, ArrayView3, Axis, concatenate, s};
 
-use super::{ProbingError, ROWS, to_input, to_matrix};
+use super::{ProbingError, to_input, to_matrix};
 use crate::moments::Moments;
 
 /// What was kept of one site; rows are (row, position), columns are (head, neuron).
@@ -151,12 +151,13 @@ pub fn capture(
             },
         })
         .collect();
-    for start in (0..rows).step_by(ROWS) {
+    let at_once = rows_at_once(device);
+    for start in (0..rows).step_by(at_once) {
         let mut tap = Tap::new();
         for site in sites {
             tap = tap.record(site)?;
         }
-        let part = x.slice(s![start..(start + ROWS).min(rows), .., ..]);
+        let part = x.slice(s![start..(start + at_once).min(rows), .., ..]);
         model.forward(&to_input(part, device), &mut tap);
         let run = tap.finish()?;
         for (site, keeper) in sites.iter().zip(&mut keepers) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Device;
 use disentangle_data::Seed;
-use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel};
+use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, is_accelerator, parallel};
 use ndarray::{Array3, ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
@@ -180,8 +180,9 @@ pub fn passages(
     }
     let found = effect_map(&generic, &x, &[changed], mediators, device, 1)?;
     let largest = |values: &[f64]| values.iter().fold(0.0f64, |most, value| most.max(value.abs()));
-    // f32 rounding stays far below, and a path that exists far above.
-    let least = 1e-5 * largest(&found.total);
+    // Rounding stays far below, and a path that exists far above. Matrix units of accelerators may round products to 11 bits.
+    let rounding = if is_accelerator(device) { 1e-3 } else { 1e-5 };
+    let least = rounding * largest(&found.total);
     let passages = found.mediators.iter().map(|one| {
         match (
             largest(&one.effects.direct) <= least,

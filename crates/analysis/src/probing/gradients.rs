@@ -1,10 +1,10 @@
 //! Gradients of the logit with respect to the input, and what is made of them: attributions and attacks.
 
 use burn::tensor::Device;
-use disentangle_models::{Model, ModelError, parallel};
+use disentangle_models::{Model, ModelError, parallel, rows_at_once};
 use ndarray::{Array3, ArrayView3, Axis, Zip, concatenate, s};
 
-use super::{ProbingError, ROWS, effects::check_shapes};
+use super::{ProbingError, effects::check_shapes};
 use crate::causal::{
     CausalError,
     attribution::{Rule, integrated_gradients},
@@ -32,12 +32,13 @@ fn in_parts<A: Clone + Send>(
     threads: usize,
     work: impl Fn(&Model, std::ops::Range<usize>) -> Result<Array3<A>, ModelError> + Sync,
 ) -> Result<Array3<A>, ProbingError> {
-    let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let at_once = rows_at_once(device);
+    let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
     let parts = parallel::map_with(
         threads,
         &starts,
         || model.fork(device),
-        |model, &start| work(model, start..(start + ROWS).min(rows)),
+        |model, &start| work(model, start..(start + at_once).min(rows)),
     );
     let parts: Vec<Array3<A>> = parts.into_iter().collect::<Result<_, _>>()?;
     let views: Vec<_> = parts.iter().map(Array3::view).collect();

@@ -1,10 +1,10 @@
 //! Interventions: a group at the input, a part of a site or a slice of a weight, set to something else (notebook part 21).
 
 use burn::tensor::{Device, Tensor, TensorData};
-use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel};
+use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel, rows_at_once};
 use ndarray::{Array3, s};
 
-use super::{ProbingError, ROWS, Substitute, capture_whole, effects::check_shapes, to_input};
+use super::{ProbingError, Substitute, capture_whole, effects::check_shapes, to_input};
 use crate::causal::CausalError;
 
 /// What is set.
@@ -135,13 +135,14 @@ fn at_site(
         _ => None,
     };
     let rows = x.dim().0;
-    let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let at_once = rows_at_once(device);
+    let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
     let passed = parallel::map_with(
         threads,
         &starts,
         || model.fork(device),
         |model, &start| {
-            let range = start..(start + ROWS).min(rows);
+            let range = start..(start + at_once).min(rows);
             let part = |x: &Array3<f32>| to_input(x.slice(s![range.clone(), .., ..]), device);
             let mut tap = match value {
                 Value::From(donors) => {

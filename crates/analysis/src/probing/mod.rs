@@ -24,12 +24,12 @@ pub use neurons::{NeuronImportance, Substitute, neuron_importance};
 pub use paths::path_effect;
 
 use burn::tensor::{Device, Tensor, TensorData};
-use disentangle_models::{Classifier, Input, Model, ModelError, Tap};
+use disentangle_models::{Classifier, Input, Model, ModelError, Tap, rows_at_once};
 use ndarray::{Array2, Array3, ArrayView3, s};
 
 use crate::{causal::CausalError, matrix::MatrixError};
 
-/// Rows that pass at once.
+/// Rows of many edits that pass at once, at most.
 const ROWS: usize = 64;
 
 /// What can go wrong between a model and its activations.
@@ -79,8 +79,9 @@ fn to_matrix(activation: Tensor<4>) -> Array2<f32> {
 /// For `pool` that is `[row, hidden]`. Fails for an unknown site.
 pub fn activations(model: &Model, x: ArrayView3<f32>, site: &str, device: &Device) -> Result<Array2<f64>, ModelError> {
     let mut tap = Tap::new().record(site)?;
-    for start in (0..x.dim().0).step_by(ROWS) {
-        let part = x.slice(s![start..(start + ROWS).min(x.dim().0), .., ..]);
+    let at_once = rows_at_once(device);
+    for start in (0..x.dim().0).step_by(at_once) {
+        let part = x.slice(s![start..(start + at_once).min(x.dim().0), .., ..]);
         model.forward(&to_input(part, device), &mut tap);
     }
     let recorded = tap.finish()?.get(site)?;

@@ -1,10 +1,10 @@
 //! Path patching: what travels from one place straight to another (Goldowsky-Dill et al. 2023; Wang et al. 2022).
 
 use burn::tensor::Device;
-use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel};
+use disentangle_models::{Classifier, Model, ModelError, Selection, Tap, parallel, rows_at_once};
 use ndarray::{Array3, s};
 
-use super::{ProbingError, ROWS, effects::check_shapes, to_input};
+use super::{ProbingError, effects::check_shapes, to_input};
 
 /// The change of each row's logit when only the path from `sender` to `receiver` carries the counterfactual, the mean over draws.
 ///
@@ -25,13 +25,14 @@ pub fn path_effect(
     check_shapes(model, x, counterfactuals)?;
     let path = Path::new(model, sender, receiver, device)?;
     let rows = x.dim().0;
-    let starts: Vec<usize> = (0..rows).step_by(ROWS).collect();
+    let at_once = rows_at_once(device);
+    let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
     let parts = parallel::map_with(
         threads,
         &starts,
         || model.fork(device),
         |model, &start| {
-            let range = start..(start + ROWS).min(rows);
+            let range = start..(start + at_once).min(rows);
             let part = |x: &Array3<f32>| x.slice(s![range.clone(), .., ..]).to_owned();
             let mut sums = vec![0.0; range.len()];
             for counterfactual in counterfactuals {

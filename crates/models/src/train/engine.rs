@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use burn::tensor::Device;
+use burn::{module::Module as _, tensor::Device};
 use disentangle_data::{Dataset, Seed};
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,9 @@ use super::{
     flat::{add, square_sum},
     workers::{Rows, Version, Work, Workers},
 };
-use crate::{Classifier, Dropout, Model, ModelError, model::MICRO_BATCH, near_names, parameters};
+use crate::{
+    Classifier, Dropout, Model, ModelError, is_accelerator, model::MICRO_BATCH, near_names, parameters, rows_at_once,
+};
 
 /// What is learned from which rows.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +50,8 @@ pub struct TrainConfig {
     pub patience: usize,
     /// Which loss is watched: `validation`, or `train` (the notebook's).
     pub monitor: Monitor,
-    /// Rows that pass through the network at once; changes rounding, and which dropout masks are drawn.
+    /// Rows that pass through the network at once; changes rounding, and which dropout masks are drawn. The default is for a CPU: an
+    /// accelerator takes [`rows_at_once`] instead of it, and a model of a million parameters half a batch (16 to 64).
     pub micro_batch: usize,
 }
 
@@ -95,11 +98,31 @@ impl TrainConfig {
         }
         Ok(())
     }
+
+    /// The same as it is carried out for `rows` training rows. How many rows pass at once depends on the device and on the model, and not on
+    /// the number of threads.
+    fn on(&self, device: &Device, parameters: usize, rows: usize) -> Self {
+        let step = if self.batch == 0 { rows } else { self.batch.min(rows) };
+        let micro_batch = match self.micro_batch {
+            MICRO_BATCH if is_accelerator(device) => rows_at_once(device),
+            MICRO_BATCH if parameters >= LARGE => step.div_ceil(2).clamp(LEAST_OF_LARGE, MICRO_BATCH),
+            chosen => chosen,
+        };
+        Self {
+            micro_batch,
+            ..self.clone()
+        }
+    }
 }
+
+/// Models with as many parameters have work for a second thread in half a micro-batch.
+const LARGE: usize = 1_000_000;
+/// Every micro-batch has a gradient with a place for every parameter, so that smaller ones cost more than they gain.
+const LEAST_OF_LARGE: usize = 16;
 
 /// What surrounds a training run.
 pub struct Control<'a> {
-    /// Worker threads; changes no bit of the result.
+    /// Worker threads; changes no bit of the result. An accelerator is driven by one.
     pub threads: usize,
     /// Set by somebody else to stop soon, leaving the last checkpoint.
     pub cancel: &'a AtomicBool,
@@ -148,6 +171,8 @@ pub fn train(
     mut control: Control,
 ) -> Result<Trained, ModelError> {
     config.check()?;
+    let config = &config.on(device, model.num_params(), task.train.len());
+    let threads = if is_accelerator(device) { 1 } else { control.threads };
     if task.train.is_empty() || task.validation.is_empty() {
         return Err(ModelError::Train(
             "there are no training rows or no validation rows".into(),
@@ -164,7 +189,7 @@ pub fn train(
     };
     let stop = std::thread::scope(|scope| {
         let run = Run {
-            workers: Workers::start(scope, control.threads, model, task, device),
+            workers: Workers::start(scope, threads, model, task, device),
             rate: model.dropout(),
             parts: parameters::parts(model),
             penalised: model.penalty().is_some(),
