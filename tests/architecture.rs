@@ -108,10 +108,7 @@ fn crates_do_not_know_what_they_must_not() {
             "mitigation",
             &["polars", "tokio", "reqwest", "plotly", "plotters", "clap"],
         ),
-        (
-            "report",
-            &["burn", "nalgebra", "faer", "linfa", "tokio", "reqwest", "clap"],
-        ),
+        ("report", &["burn", "nalgebra", "faer", "linfa", "clap"]),
         ("experiments", &["polars", "reqwest", "tokio", "plotly", "plotters"]),
     ];
     for (name, forbidden) in forbidden {
@@ -146,11 +143,30 @@ fn a_tap_or_a_metric_pulls_no_files_and_no_network() {
     }
 }
 
+/// Reports and event files are written offline; a tracking server is a feature that somebody must ask for.
+#[test]
+fn a_report_pulls_no_network_by_itself() {
+    let report = package("report");
+    let all = report["dependencies"].as_array().unwrap();
+    for name in ["reqwest", "tokio"] {
+        let found: Vec<&Value> = all.iter().filter(|d| d["name"] == name).collect();
+        assert_eq!(found.len(), 1, "{name}");
+        assert_eq!(found[0]["optional"], true, "{name}");
+    }
+    // No default feature, and no other one that brings them.
+    let features = serde_json::json!({"mlflow": ["dep:reqwest", "dep:tokio"]});
+    assert_eq!(report["features"], features);
+}
+
 #[test]
 fn heavy_backends_are_not_default() {
     let features = package("experiments")["features"].clone();
     assert_eq!(features["default"], serde_json::json!(["flex"]));
+    let of_tests = package("tests")["features"].clone();
+    assert!(of_tests.get("default").is_none());
     for backend in ["tch", "wgpu", "cuda"] {
         assert_eq!(features[backend], serde_json::json!([format!("burn/{backend}")]));
+        let passed_on = serde_json::json!([format!("disentangle-experiments/{backend}")]);
+        assert_eq!(of_tests[backend], passed_on);
     }
 }

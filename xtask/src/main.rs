@@ -1,4 +1,8 @@
 //! `cargo xtask ...`: builds the `disentangle` binary with the features that the backend needs, and becomes it.
+//!
+//! `cargo xtask ci [--backend NAME]` runs what CI runs.
+
+mod ci;
 
 use std::{
     env,
@@ -7,6 +11,15 @@ use std::{
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
+    if arguments.first().is_some_and(|command| command == "ci") {
+        return match ci::command(&arguments[1..]) {
+            Ok(command) => become_it(command),
+            Err(reason) => {
+                eprintln!("error: {reason}");
+                ExitCode::from(2)
+            }
+        };
+    }
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let mut command = Command::new(cargo);
     command.arg("run");
@@ -19,7 +32,11 @@ fn main() -> ExitCode {
     }
     command.args(["--package", "disentangle-experiments", "--bin", "disentangle"]);
     if let Some(backend) = backend(&arguments) {
-        command.args(["--features", &backend]);
+        let features = features(&backend);
+        if features.split(',').any(|feature| feature == "tch") {
+            ci::find_libtorch(&mut command);
+        }
+        command.args(["--features", &features]);
     }
     command.arg("--").args(&arguments);
     become_it(command)
@@ -30,7 +47,7 @@ fn main() -> ExitCode {
 fn become_it(mut command: Command) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
     let error = command.exec();
-    eprintln!("error: cargo cannot be started: {error}");
+    eprintln!("error: {} cannot be started: {error}", command.get_program().display());
     ExitCode::FAILURE
 }
 
@@ -39,7 +56,7 @@ fn become_it(mut command: Command) -> ExitCode {
     match command.status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
-            eprintln!("error: cargo cannot be started: {error}");
+            eprintln!("error: {} cannot be started: {error}", command.get_program().display());
             ExitCode::FAILURE
         }
     }
@@ -54,7 +71,16 @@ fn backend(arguments: &[String]) -> Option<String> {
             Some(rest) => rest.strip_prefix('=').map(Into::into),
             None => continue,
         };
-        return value.filter(|name| ["tch", "wgpu", "cuda"].contains(&name.as_str()));
+        return value.filter(|name| ["tch", "tch-cuda", "wgpu", "cuda"].contains(&name.as_str()));
     }
     None
+}
+
+/// The features that compile backends in, both separated by commas: a backend on CUDA may be one with its CPU's.
+fn features(backends: &str) -> String {
+    let feature = |backend: &str| match backend {
+        "tch-cuda" => "tch".to_string(),
+        other => other.to_string(),
+    };
+    backends.split(',').map(feature).collect::<Vec<_>>().join(",")
 }
