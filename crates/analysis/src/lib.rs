@@ -65,6 +65,8 @@ mod tests;
 pub mod toy;
 pub mod transport;
 pub mod trend;
+#[cfg(test)]
+mod trend_tests;
 
 pub use bootstrap::{Bootstrap, over_seeds};
 pub use estimate::Estimate;
