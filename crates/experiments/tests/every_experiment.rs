@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use common::{disentangle, succeed, text};
 use disentangle_experiments::registry;
@@ -24,8 +24,32 @@ fn run(folder: &Path, name: &str, out: &str, threads: &str, more: &[&str]) -> Ve
     succeed(command.args(more)).stdout
 }
 
+/// Names of the metrics that `list` describes.
+fn described(folder: &Path) -> Vec<String> {
+    let listed = text(&succeed(disentangle(folder).arg("list")).stdout);
+    let (_, metrics) = listed.split_once("\nmetrics\n").unwrap();
+    let (metrics, _) = metrics.split_once("\nstrategies\n").unwrap();
+    let names = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ")?.split_whitespace().next());
+    names.map(Into::into).collect()
+}
+
+/// By its whole name, by how it begins (`roc_auc_under_*`), or by how it ends (`*_over_erm`) if the rest is described too.
+fn is_described(known: &[String], name: &str) -> bool {
+    known.iter().any(|one| match one.split_once('*') {
+        None => one == name,
+        Some(("", end)) => name
+            .strip_suffix(end)
+            .is_some_and(|rest| !end.is_empty() && is_described(known, rest)),
+        Some((start, _)) => name.starts_with(start),
+    })
+}
+
 #[test]
 fn folders_are_whole_and_threads_change_no_bit() {
+    let known = described(tempfile::tempdir().unwrap().path());
+    assert!(known.len() > 100 && !is_described(&known, "nothing_over_erm"));
     for experiment in registry::experiments() {
         let folder = tempfile::tempdir().unwrap();
         let name = experiment.name;
@@ -44,6 +68,13 @@ fn folders_are_whole_and_threads_change_no_bit() {
         assert_eq!(
             (&json["schema_version"], &json["kind"], &json["experiment"]),
             (&1.into(), &"run".into(), &name.into())
+        );
+        let rows = (experiment.read)(&folder.path().join("one")).unwrap().rows();
+        let emitted: BTreeSet<String> = rows.into_iter().map(|row| row.metric).collect();
+        let unknown: Vec<&String> = emitted.iter().filter(|metric| !is_described(&known, metric)).collect();
+        assert!(
+            unknown.is_empty() && !emitted.is_empty(),
+            "{name}: `list` does not say what {unknown:?} are"
         );
         let figures = std::fs::read_dir(folder.path().join("one/figures")).unwrap().count();
         assert!(figures >= 4 && figures.is_multiple_of(2), "{name}: {figures} figures");

@@ -15,6 +15,8 @@ mod render;
 mod sections;
 mod verdicts;
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 use disentangle_data::Seed;
 use disentangle_models::parallel;
@@ -24,6 +26,13 @@ pub use outcome::Outcome;
 
 use crate::{Context, Experiment, ExperimentError};
 use measure::{Given, Numbers, Study};
+
+/// Every metric that tests a claim, and what it is.
+pub(crate) fn metrics() -> BTreeMap<&'static str, &'static str> {
+    let claims = list::claims();
+    let tested = claims.iter().filter_map(|claim| Some(claim.test?.measurement.quality));
+    tested.map(|quality| (quality.name(), quality.about())).collect()
+}
 
 /// The experiment.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,7 @@ use burn::tensor::Device;
 use disentangle_data::Seed;
 use disentangle_models::{Classifier, Family};
 
-use crate::{ExperimentError, registry};
+use crate::{ExperimentError, claims, registry};
 
 /// Experiments, datasets, models with their sites, metrics and strategies, as text.
 pub fn list(device: &Device) -> Result<String, ExperimentError> {
@@ -34,9 +34,7 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
         }
     }
     text += "  axes: row, head, position, neuron; a part of a site: layers.0.attn.z[head=2], layers.1.ff.hidden[neuron=3..9]\n\nmetrics\n";
-    for (name, meaning) in METRICS {
-        text += &format!("  {name:<26} {meaning}\n");
-    }
+    text += &metrics();
     text += "\nstrategies\n";
     let strategies = disentangle_mitigation::strategies(&disentangle_mitigation::MitigationSettings::default());
     for one in strategies.map_err(|error| ExperimentError::Failed(error.to_string()))? {
@@ -45,52 +43,55 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
     Ok(text)
 }
 
-const METRICS: [(&str, &str); 23] = [
-    ("roc_auc", "area under the ROC curve, ties count one half"),
-    ("accuracy", "share of rows on the right side of probability 0.5"),
-    ("log_loss", "mean cross-entropy, natural logarithm"),
-    ("calibration_error", "expected calibration error, 10 bins of equal mass"),
-    ("roc_auc_over_logistic", "ROC AUC minus that of a logistic regression"),
-    ("roc_auc_over_this", "ROC AUC of the model minus that of a baseline"),
-    (
-        "equalised_odds_difference",
-        "largest difference of true or false positive rates between subgroups",
-    ),
-    (
-        "label_association",
-        "correlation ratio of the label over the categories of an attribute",
-    ),
-    (
-        "attention_entropy",
-        "entropy of attention over ln(keys): 1 is even, 0 is one key",
-    ),
-    (
-        "attention_bias",
-        "unevenness of the attention that keys receive: 0 is even, 1 is one key",
-    ),
-    ("roc_auc_drop", "ROC AUC lost when a group is permuted"),
-    ("accuracy_drop", "accuracy lost when a group is permuted"),
-    ("roc_auc_only", "ROC AUC when all but a group is permuted"),
-    ("probability_shift", "E[(p(x) - p(x without a group))^2]"),
-    (
-        "total_effect",
-        "E[change of the logit] when a group is set to a counterfactual",
-    ),
-    ("natural_direct_effect", "E[Y(x', M(x)) - Y(x, M(x))]: around a place"),
-    (
-        "natural_indirect_effect",
-        "E[Y(x, M(x')) - Y(x, M(x))]: through a place",
-    ),
-    ("mediated_share", "natural indirect over total effect"),
-    ("degradation_slope", "ROC AUC that a unit of noise or attack costs"),
-    (
-        "friedman_h_squared",
-        "how much two groups act together, by partial dependence",
-    ),
-    (
-        "completeness_gap",
-        "what integrated gradients miss of the change of the logit",
-    ),
-    ("*_granger_f", "F of a Granger test; its p is by parametric bootstrap"),
-    ("*_period", "strongest period; its p is Fisher's against an AR(1)"),
-];
+/// What every metric in `metrics.parquet` says: topics, and below each a line `NAME | MEANING` a metric. A `*` stands for any part of a name.
+const METRICS: &str = include_str!("list/metrics.txt");
+
+/// Names and meanings, without topics.
+fn described() -> impl Iterator<Item = (&'static str, &'static str)> {
+    METRICS.lines().filter_map(|line| line.split_once(" | "))
+}
+
+/// All metrics as text; those of single claims that have no line of their own come last.
+fn metrics() -> String {
+    let mut text = String::new();
+    let line = |name: &str, meaning: &str| format!("    {name:<32} {meaning}\n");
+    for own in METRICS.lines().filter(|own| !own.is_empty()) {
+        text += &match own.split_once(" | ") {
+            Some((name, meaning)) => line(name, meaning),
+            None => format!("  {own}\n"),
+        };
+    }
+    text += "  tests of single claims\n";
+    for (name, meaning) in claims::metrics() {
+        if described().all(|(known, _)| known != name) {
+            text += &line(name, meaning);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn metrics_are_described_once_in_short_phrases() {
+        let mut seen = BTreeSet::new();
+        for (name, meaning) in described() {
+            assert!(seen.insert(name), "{name} is described twice");
+            assert!(name.matches('*').count() <= 1 && !name.contains(' '), "{name}");
+            let length = meaning.chars().count();
+            assert!(
+                (5..=120).contains(&length) && !meaning.ends_with('.'),
+                "{name}: {meaning}"
+            );
+        }
+        assert!(seen.len() > 150);
+        // A suffix alone would match every name that ends so.
+        assert!(!seen.contains("*"));
+        let text = metrics();
+        assert!(text.contains("\n  attention\n    attention_entropy ") && text.contains("    groups_per_neuron "));
+    }
+}

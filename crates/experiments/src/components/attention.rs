@@ -1,6 +1,6 @@
 //! What every head looks at, row by row: how focused it is, and how different from the other heads.
 
-use disentangle_analysis::{Bootstrap, Estimate, importance::weighted_mean};
+use disentangle_analysis::{Bootstrap, Estimate, descriptive::mean, importance::weighted_mean};
 use ndarray::{Array2, ArrayView2, s};
 
 use super::outcome::{AttentionChange, AttentionPart, Head};
@@ -87,6 +87,11 @@ impl AttentionRows {
             disagreement: (0..rows).map(|row| disagreement(read, heads, queries, row)).collect(),
             heads: of_heads,
         }
+    }
+
+    /// Mean entropy and diversity over rows, without intervals; `None` where one key or one head says nothing.
+    pub(super) fn means(&self) -> [Option<f64>; 2] {
+        [&self.entropy, &self.diversity].map(|rows| mean(rows.as_ref()?))
     }
 
     /// Means over rows.
@@ -200,6 +205,7 @@ mod tests {
         near(part.heads[1].specialisation.value, apart);
         // (1 + 1 + 0 + 0) / 4 at the first position, 1 at the second.
         near(part.disagreement.value, -0.75);
+        assert_eq!(rows.means(), [part.entropy.value, part.diversity.value]);
 
         let even = array![[0.5f32, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.5]];
         let before = AttentionRows::new("attn", &even, &read, [2, 2, 2]);

@@ -25,6 +25,7 @@ use ndarray::Array3;
 
 pub use config::ComponentsSettings;
 pub use outcome::Outcome;
+pub(crate) use sites::attention_means;
 
 use crate::{
     Context, Experiment, ExperimentError,

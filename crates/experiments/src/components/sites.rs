@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use burn::tensor::Device;
 use disentangle_analysis::{
     Bootstrap, Estimate,
     activations::{SILENT, site_statistics},
@@ -9,7 +10,7 @@ use disentangle_analysis::{
     probing::capture_whole,
 };
 use disentangle_models::{Classifier, Model, Site, parallel};
-use ndarray::Array2;
+use ndarray::{Array2, Array3};
 
 use super::{
     Asked,
@@ -75,7 +76,7 @@ impl Asked<'_> {
         }
         for pair in attentions(&all) {
             self.context.go_on()?;
-            attention.push(self.attention(model, &pair)?);
+            attention.push(attends(model, &self.x, &pair, self.context.device)?);
         }
         let interactions = self.interactions(&compared, &kernels)?;
         Ok(Sites {
@@ -125,12 +126,6 @@ impl Asked<'_> {
             sparsity: sparsity.within(0.0, 1.0),
             dead: statistics.dead,
         })
-    }
-
-    fn attention(&self, model: &Model, pair: &Attends) -> Result<AttentionRows, ExperimentError> {
-        let names = [format!("{}.pattern", pair.place), format!("{}.z", pair.place)];
-        let captured = capture_whole(model, self.x.view(), &names, self.context.device)?;
-        Ok(AttentionRows::new(&pair.place, &captured[0], &captured[1], pair.axes))
     }
 
     /// Rows in a piece.
@@ -184,6 +179,24 @@ struct Attends {
     axes: [usize; 3],
 }
 
+/// Entropy and head diversity of every attention of a model on rows in its shape, in forward order; means over rows without intervals.
+pub(crate) fn attention_means(
+    model: &Model,
+    x: &Array3<f32>,
+    device: &Device,
+) -> Result<Vec<[Option<f64>; 2]>, ExperimentError> {
+    let all = attentions(&model.sites());
+    all.iter()
+        .map(|pair| Ok(attends(model, x, pair, device)?.means()))
+        .collect()
+}
+
+fn attends(model: &Model, x: &Array3<f32>, pair: &Attends, device: &Device) -> Result<AttentionRows, ExperimentError> {
+    let names = [format!("{}.pattern", pair.place), format!("{}.z", pair.place)];
+    let captured = capture_whole(model, x.view(), &names, device)?;
+    Ok(AttentionRows::new(&pair.place, &captured[0], &captured[1], pair.axes))
+}
+
 fn attentions(sites: &[Site]) -> Vec<Attends> {
     let patterns = sites.iter().filter_map(|site| {
         let place = site.name.strip_suffix(".pattern")?;
@@ -214,7 +227,6 @@ fn groups(sizes: &[usize], most: usize) -> Vec<Range<usize>> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
     use disentangle_data::Seed;
     use disentangle_models::Family;
 

@@ -4,6 +4,7 @@
 
 mod cell;
 mod config;
+mod curves;
 mod gradients;
 mod heads;
 mod interaction;

@@ -1,15 +1,16 @@
 //! The sections of the report: trends first, then what belongs together, each measure over width and over depth.
 
 use disentangle_analysis::Estimate;
-use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
+use disentangle_report::{Block, Cell, Heatmap, Section};
 
 use super::{
+    curves::over_sizes,
     layer_sections,
     measures::{MEASURES, Measure, Topic},
-    outcome::{Axis, Outcome, SizeOutcome, When},
+    outcome::{Outcome, When},
     render::{shown, shown_cell},
 };
-use crate::present::{heatmap, number, plain_figure, table, with_interval};
+use crate::present::{heatmap, number, table};
 
 /// Measures whose grid of widths and depths is drawn.
 const GRIDS: [&str; 5] = [
@@ -19,9 +20,6 @@ const GRIDS: [&str; 5] = [
     "gradient_norm",
     "roc_auc",
 ];
-
-/// Measures that differ by orders of magnitude.
-const LOGARITHMIC: [&str; 2] = ["gradient_norm", "gradient_variance"];
 
 pub(super) fn all(outcome: &Outcome) -> Vec<Section> {
     let mut all = vec![sizes(outcome), trends(outcome)];
@@ -131,7 +129,8 @@ fn trends(outcome: &Outcome) -> Section {
             "Over width {:?} at depth {}, and over depth {:?} at width {}. Each training has a fit of its own, a line or a power law; the form is the one with \
              the lower AIC over all of them, whose lead is printed (below 2 the forms cannot be told apart). The slope is a change of the measure a unit of \
              size, or an exponent; the change is that of the fit from the smallest to the largest size. q is of a slope of 0, by the t test over trainings, \
-             corrected over all measures of an axis and a stage. A size also decides how well a model learns in so few epochs.",
+             corrected over all measures of an axis and a stage. Figures below draw the fit through the points of all trainings, from the smallest to the largest \
+             size that has a value. A size also decides how well a model learns in so few epochs.",
             sizes.widths, sizes.at_depth, sizes.depths, sizes.at_width
         )],
         blocks: vec![table(
@@ -190,70 +189,6 @@ fn by_topic(outcome: &Outcome, (topic, title, text): &Described) -> Section {
     }
 }
 
-/// A measure over width and over depth; `None` where it is undefined everywhere.
-fn over_sizes(outcome: &Outcome, place: usize) -> Option<Block> {
-    let measure = &MEASURES[place];
-    let mut series = Vec::new();
-    for axis in Axis::ALL {
-        for when in When::ALL {
-            series.extend(arm(outcome, axis, when, place));
-        }
-    }
-    if series.is_empty() {
-        return None;
-    }
-    let sizes = &outcome.sizes;
-    let mut figure = plain_figure(
-        &measure.name.replace('_', "-"),
-        &format!("{} over width and over depth", capitalised(measure.title)),
-        &format!(
-            "Sizes are multiples of the smallest: width {} (at depth {}) and depth {} (at width {}). Compare a curve before training with the one after it.",
-            sizes.widths.first().copied().unwrap_or_default(),
-            sizes.at_depth,
-            sizes.depths.first().copied().unwrap_or_default(),
-            sizes.at_width
-        ),
-        ["size over the smallest", measure.title, ""],
-        series,
-        vec![],
-    );
-    figure.log = [true, LOGARITHMIC.contains(&measure.name)];
-    Some(Block::Figure(figure))
-}
-
-/// One curve of it.
-fn arm(outcome: &Outcome, axis: Axis, when: When, place: usize) -> Option<Series> {
-    let models = outcome.along(axis);
-    let smallest = axis.size(models.first()?) as f64;
-    let absent = Estimate::default();
-    let of = |one: &&SizeOutcome| {
-        one.stage(when)
-            .values
-            .get(place)
-            .is_some_and(|value| value.value.is_some())
-    };
-    if !models.iter().any(of) {
-        return None;
-    }
-    let values: Vec<&Estimate> = models
-        .iter()
-        .map(|one| one.stage(when).values.get(place).unwrap_or(&absent))
-        .collect();
-    let x = models.iter().map(|one| axis.size(one) as f64 / smallest).collect();
-    let labels = models
-        .iter()
-        .map(|one| format!("width {}, depth {}", one.width, one.depth));
-    Some(Series {
-        labels: Some(labels.collect()),
-        ..with_interval(
-            &format!("over {}, {}", axis.name(), when.name()),
-            Mark::Line,
-            Values::Numbers(x),
-            &values,
-        )
-    })
-}
-
 /// Trained models of the grid.
 fn grid(outcome: &Outcome, place: usize) -> Option<Block> {
     let measure = &MEASURES[place];
@@ -295,7 +230,7 @@ fn grid(outcome: &Outcome, place: usize) -> Option<Block> {
     ))
 }
 
-fn capitalised(text: &str) -> String {
+pub(super) fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
     match characters.next() {
         None => String::new(),

@@ -33,7 +33,7 @@ const fn value(name: &'static str, title: &'static str, range: [f64; 2]) -> Valu
 }
 
 /// In the order of [`Measured::values`].
-pub(super) const VALUES: [Value; 9] = [
+pub(super) const VALUES: [Value; 13] = [
     value("epochs", "epochs", [1.0, f64::INFINITY]),
     value("directions_used", "share of directions used", [0.0, 1.0]),
     value(
@@ -51,6 +51,10 @@ pub(super) const VALUES: [Value; 9] = [
     value("shortcut_auc_drop", "AUC lost without the shortcut", [-1.0, 1.0]),
     value("noise_sensitivity", "noise sensitivity", [0.0, 1.0]),
     value("feature_sensitivity", "feature sensitivity", [0.0, 1.0]),
+    value("attention_entropy", "attention entropy", [0.0, 1.0]),
+    value("head_diversity", "head diversity", [0.0, 1.0]),
+    value("weight_sparsity", "weight sparsity", [0.0, 1.0]),
+    value("component_correlation", "correlation of components", [0.0, 1.0]),
 ];
 
 /// Accuracy, ROC AUC and worst-group accuracy of an environment.
@@ -125,18 +129,20 @@ impl Subject<'_> {
             Some(place) => self.auc_lost_without(&dataset.groups[place], main, &x)?,
             None => None,
         };
+        let mut values = vec![
+            Some(epochs as f64),
+            over_sites(&|site| Some(site.effective_rank? / site.neurons as f64)),
+            over_sites(&|site| site.condition_log10),
+            over_sites(&|site| Some(site.sparsity)),
+            attribution.variation,
+            shortcut.and_then(|place| attribution.groups[place]),
+            without,
+            self.noise_sensitivity(&x)?,
+            self.feature_sensitivity()?,
+        ];
+        values.extend(self.parts()?);
         Ok(Measured {
-            values: vec![
-                Some(epochs as f64),
-                over_sites(&|site| Some(site.effective_rank? / site.neurons as f64)),
-                over_sites(&|site| site.condition_log10),
-                over_sites(&|site| Some(site.sparsity)),
-                attribution.variation,
-                shortcut.and_then(|place| attribution.groups[place]),
-                without,
-                self.noise_sensitivity(&x)?,
-                self.feature_sensitivity()?,
-            ],
+            values,
             environments,
             groups: attribution.groups,
             completeness_gap: attribution.gap,
@@ -160,10 +166,15 @@ impl Subject<'_> {
         names.iter().zip(&captured).map(|(name, own)| site(name, own)).collect()
     }
 
-    /// The main rows, as few as analyses that take long ask for: evenly spaced where rows are independent, else the latest.
+    /// The main rows, as few as analyses that take long ask for.
     fn few(&self) -> Vec<usize> {
+        self.at_most(self.config.few_rows)
+    }
+
+    /// The main rows, at most so many of them: evenly spaced where rows are independent, else the latest.
+    pub(super) fn at_most(&self, most: usize) -> Vec<usize> {
         let rows = &self.rows.environments[0].rows;
-        let few = self.config.few_rows.min(rows.len());
+        let few = most.min(rows.len());
         match self.rows.block {
             1 => (0..few).map(|place| rows[place * rows.len() / few]).collect(),
             _ => rows[rows.len() - few..].to_vec(),

@@ -1,5 +1,5 @@
 //! `experiment variants`: families of models trained alike on the same rows: what do they represent, what do they attribute the output to, and
-//! how robust are they? (Notebook part 47, which asked untrained models.)
+//! how robust are they? (Notebook part 47 and the table of part 48, which asked untrained models.)
 //!
 //! Every family sees the same rows in every repeat; how rows become positions is told by `Shape`.
 
@@ -7,6 +7,8 @@ mod config;
 mod finish;
 mod measure;
 mod outcome;
+mod part_sections;
+mod parts;
 mod render;
 mod sections;
 mod shape;
@@ -25,6 +27,7 @@ use disentangle_models::{
 pub use config::VariantsSettings;
 pub use outcome::Outcome;
 
+pub(crate) use parts::{alike, weight_sparsity};
 pub(crate) use shape::Shape;
 
 use crate::{

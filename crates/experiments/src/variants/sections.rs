@@ -6,6 +6,7 @@ use disentangle_report::{Block, Cell, Heatmap, Mark, Section, Series, Values};
 use super::{
     measure::VALUES,
     outcome::{Compared, FamilyOutcome, Outcome},
+    part_sections::parts,
 };
 use crate::present::{cell, figure, heatmap, number, plain_figure, short, table, with_interval};
 
@@ -16,6 +17,7 @@ pub(super) fn all(outcome: &Outcome) -> Vec<Section> {
         representation(outcome),
         attribution(outcome),
         robustness(outcome),
+        parts(outcome),
         families(outcome),
     ]
 }
@@ -25,7 +27,7 @@ fn names(outcome: &Outcome) -> Values {
 }
 
 /// Bars of one number by family, from best to worst.
-fn bars(outcome: &Outcome, name: &str, of: &dyn Fn(&FamilyOutcome) -> Option<&Compared>) -> Series {
+pub(super) fn bars(outcome: &Outcome, name: &str, of: &dyn Fn(&FamilyOutcome) -> Option<&Compared>) -> Series {
     let absent = Estimate::default();
     let ranked = outcome.ranked();
     let values: Vec<&Estimate> = ranked
@@ -206,7 +208,7 @@ fn representation(outcome: &Outcome) -> Section {
 }
 
 /// Values and their differences from the first family.
-fn values_table(outcome: &Outcome, caption: &str, values: &[&str], digits: usize) -> Block {
+pub(super) fn values_table(outcome: &Outcome, caption: &str, values: &[&str], digits: usize) -> Block {
     let first = format!("over {}", outcome.first());
     let title = |name: &str| {
         VALUES

@@ -1,16 +1,13 @@
 //! Measures of sites: spectra, interference, how alike components are; and the weights between them.
 
 use disentangle_analysis::{
-    activations::site_statistics, descriptive::mean, probing::capture_whole, similarity::linear_cka, site::SiteMeasures,
+    activations::site_statistics, descriptive::mean, probing::capture_whole, site::SiteMeasures,
 };
 use disentangle_models::Classifier;
 use ndarray::Array2;
 
 use super::asked::Asked;
-use crate::ExperimentError;
-
-/// What counts as a weight of 0 in the notebook.
-const SMALL_WEIGHT: f32 = 0.01;
+use crate::{ExperimentError, variants};
 
 /// Names of the sites that end so, in forward order.
 pub(super) fn ending(asked: &Asked, ends: &[&str]) -> Vec<String> {
@@ -72,24 +69,10 @@ pub(super) fn silent(asked: &Asked, sites: &[String]) -> Result<Option<f64>, Exp
 
 /// Mean linear CKA between every two of some sites; constant ones are left out.
 pub(super) fn alike(asked: &Asked, sites: &[String]) -> Result<Option<f64>, ExperimentError> {
-    let matrices = matrices(asked, sites)?;
-    let mut found = Vec::new();
-    for (place, first) in matrices.iter().enumerate() {
-        for (other, second) in matrices.iter().enumerate().skip(place + 1) {
-            let names = (sites[place].as_str(), sites[other].as_str());
-            found.extend(linear_cka((names.0, first.view()), (names.1, second.view()))?);
-        }
-    }
-    Ok(mean(&found))
+    variants::alike(asked.model, &asked.x, sites, asked.device)
 }
 
 /// Share of weights of attention and feed-forward parts that are small.
 pub(super) fn weight_sparsity(asked: &Asked) -> Result<Option<f64>, ExperimentError> {
-    let (mut small, mut all) = (0, 0);
-    asked.model.with_projections(asked.device, &mut |weight| {
-        small += weight.iter().filter(|value| value.abs() < SMALL_WEIGHT).count();
-        all += weight.len();
-        Ok(weight)
-    })?;
-    Ok((all > 0).then(|| small as f64 / all as f64))
+    variants::weight_sparsity(asked.model, asked.device)
 }
