@@ -57,6 +57,32 @@ pub(crate) fn place(model: Model, flat: &[f32], device: &Device) -> Model {
     model.map(&mut Place { rest: flat, device })
 }
 
+/// `model`, which nobody else holds a part of, with the parameters `flat` in the memory that it has: fresh memory costs more than the copy.
+pub(crate) fn renew(model: Model, flat: &[f32], device: &Device) -> Model {
+    struct Renew<'a> {
+        rest: &'a [f32],
+        device: &'a Device,
+    }
+    impl ModuleMapper for Renew<'_> {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, tensor, _) = param.consume();
+            let shape = tensor.dims();
+            let (own, rest) = self.rest.split_at(shape.iter().product());
+            self.rest = rest;
+            let mut data = tensor.into_data();
+            let data = match data.as_mut_slice::<f32>() {
+                Ok(values) => {
+                    values.copy_from_slice(own);
+                    data
+                }
+                Err(_) => TensorData::new(own.to_vec(), shape),
+            };
+            Param::initialized(id, Tensor::from_data(data, self.device))
+        }
+    }
+    model.map(&mut Renew { rest: flat, device })
+}
+
 /// The same model with every parameter a fresh leaf of a graph of its own. Their values are shared.
 pub(crate) fn taped(model: Model) -> Model {
     struct Taped;
@@ -68,29 +94,66 @@ pub(crate) fn taped(model: Model) -> Model {
     model.map(&mut Taped)
 }
 
-/// Gradients in the order of [`flatten`]; 0 where the loss does not depend on a parameter.
-pub(crate) fn flat_gradients(model: &Model, gradients: &mut Gradients) -> Vec<f32> {
+/// The gradient of one parameter.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    Values(TensorData),
+    /// The loss does not depend on the parameter: so many zeros.
+    Absent(usize),
+}
+
+impl Piece {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Piece::Values(data) => data.num_elements(),
+            Piece::Absent(length) => *length,
+        }
+    }
+
+    /// The values; none if they are 0.
+    pub(crate) fn values(&self) -> Option<&[f32]> {
+        match self {
+            // Made of `f32` by `gradients`.
+            Piece::Values(data) => data.as_slice().ok(),
+            Piece::Absent(_) => None,
+        }
+    }
+}
+
+/// Gradients in the order of [`flatten`], as they lie in memory.
+pub(crate) fn gradients(model: &Model, gradients: &mut Gradients) -> Vec<Piece> {
     struct Collect<'a> {
         gradients: &'a mut Gradients,
-        flat: Vec<f32>,
+        pieces: Vec<Piece>,
     }
     impl ModuleVisitor for Collect<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let value = param.val();
-            match value.grad_remove(self.gradients) {
-                Some(gradient) => extend(&mut self.flat, gradient),
-                None => self
-                    .flat
-                    .resize(self.flat.len() + value.dims().iter().product::<usize>(), 0.0),
-            }
+            self.pieces.push(match value.grad_remove(self.gradients) {
+                Some(gradient) => Piece::Values(gradient.into_data().convert::<f32>()),
+                None => Piece::Absent(value.dims().iter().product()),
+            });
         }
     }
     let mut visitor = Collect {
         gradients,
-        flat: Vec::with_capacity(model.num_params()),
+        pieces: Vec::new(),
     };
     model.visit(&mut visitor);
-    visitor.flat
+    visitor.pieces
+}
+
+/// The same, one after the other; 0 where the loss does not depend on a parameter.
+#[cfg(test)]
+pub(crate) fn flat_gradients(model: &Model, of_graph: &mut Gradients) -> Vec<f32> {
+    let mut flat = Vec::with_capacity(model.num_params());
+    for piece in gradients(model, of_graph) {
+        match piece.values() {
+            Some(values) => flat.extend_from_slice(values),
+            None => flat.resize(flat.len() + piece.len(), 0.0),
+        }
+    }
+    flat
 }
 
 /// Names and shapes in the order of [`flatten`].

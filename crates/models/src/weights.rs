@@ -117,9 +117,17 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Vec<f32> {
 
 /// A reader sees the old file or the new one, never half of either.
 pub(crate) fn write_by_rename(path: &Path, content: &[u8]) -> std::io::Result<()> {
+    by_rename(path, |temporary| std::fs::write(temporary, content))
+}
+
+/// The same for whoever writes a file by itself.
+pub(crate) fn by_rename<E: From<std::io::Error>>(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&temporary, content)
-        .and_then(|()| std::fs::rename(&temporary, path))
+    write(&temporary)
+        .and_then(|()| Ok(std::fs::rename(&temporary, path)?))
         .inspect_err(|_| {
             // Its own failure adds nothing to the error that is returned.
             let _ = std::fs::remove_file(&temporary);

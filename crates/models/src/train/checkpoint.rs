@@ -1,20 +1,21 @@
 //! Everything that a training run needs to go on, in one file.
 
-use std::{collections::HashMap, path::Path};
+use std::{borrow::Cow, collections::HashMap, path::Path};
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Deserialize, Serialize};
 
 use super::{Epoch, adam::Adam};
 use crate::{
     ModelError,
-    weights::{bytes, from_bytes, write_by_rename},
+    weights::{by_rename, bytes, from_bytes},
 };
 
 /// The state after a whole epoch. Randomness is counted, not streamed, so that no generator is part of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checkpoint {
     pub(super) parameters: Vec<f32>,
+    /// Empty if no loss is watched: then the last ones are the best.
     pub(super) best: Vec<f32>,
     pub(super) adam: Adam,
     pub(super) progress: Progress,
@@ -28,10 +29,43 @@ pub(super) struct Progress {
     pub(super) history: Vec<Epoch>,
 }
 
-impl Checkpoint {
-    pub(super) fn start(parameters: Vec<f32>) -> Self {
+/// A vector on its way to the file. Bytes are made of one at a time: together they would be as much memory as training takes.
+struct Part<'a> {
+    values: &'a [f32],
+    shape: [usize; 1],
+}
+
+impl<'a> Part<'a> {
+    fn new(values: &'a [f32]) -> Self {
         Self {
-            best: parameters.clone(),
+            values,
+            shape: [values.len()],
+        }
+    }
+}
+
+impl View for Part<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(bytes(self.values))
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
+}
+
+impl Checkpoint {
+    pub(super) fn start(parameters: Vec<f32>, watched: bool) -> Self {
+        Self {
+            best: if watched { parameters.clone() } else { Vec::new() },
             adam: Adam::new(parameters.len()),
             parameters,
             progress: Progress {
@@ -53,29 +87,26 @@ impl Checkpoint {
             path: path.display().to_string(),
             reason: format!("the checkpoint cannot be written: {reason}"),
         };
+        let best = if self.best.is_empty() {
+            &self.parameters
+        } else {
+            &self.best
+        };
         let parts = [
-            ("parameters", bytes(&self.parameters)),
-            ("best", bytes(&self.best)),
-            ("adam.first", bytes(&self.adam.first)),
-            ("adam.second", bytes(&self.adam.second)),
+            ("parameters", Part::new(&self.parameters)),
+            ("best", Part::new(best)),
+            ("adam.first", Part::new(&self.adam.first)),
+            ("adam.second", Part::new(&self.adam.second)),
         ];
-        let shape = vec![self.parameters.len()];
-        let views: Result<Vec<_>, _> = parts
-            .iter()
-            .map(|(name, part)| TensorView::new(Dtype::F32, shape.clone(), part).map(|view| (*name, view)))
-            .collect();
-        let text = |error_of: serde_json::Error| error(error_of.to_string());
+        let progress = serde_json::to_string(&self.progress).map_err(|e| error(e.to_string()))?;
         let metadata = HashMap::from([
-            (
-                "progress".to_string(),
-                serde_json::to_string(&self.progress).map_err(text)?,
-            ),
+            ("progress".to_string(), progress),
             ("steps".to_string(), self.adam.steps.to_string()),
         ]);
-        let content = views
-            .and_then(|views| safetensors::serialize(views, Some(metadata)))
-            .map_err(|e| error(e.to_string()))?;
-        write_by_rename(path, &content).map_err(|e| error(e.to_string()))
+        by_rename(path, |temporary| {
+            safetensors::serialize_to_file(parts, Some(metadata), temporary)
+        })
+        .map_err(|e: SafeTensorError| error(e.to_string()))
     }
 
     /// Reads what [`Checkpoint::save`] wrote.

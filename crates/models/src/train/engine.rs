@@ -1,6 +1,7 @@
 //! Epochs, steps, early stopping.
 
 use std::{
+    cell::Cell,
     ops::Range,
     path::PathBuf,
     sync::{
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Batch, Checkpoint, Epoch, Loss, Strategy,
-    flat::{add, square_sum},
+    flat::{Sum, gather, square_sum},
     workers::{Rows, Version, Work, Workers},
 };
 use crate::{
@@ -185,7 +186,7 @@ pub fn train(
         Some(_) => {
             return Err(ModelError::Train("the checkpoint is of another model".into()));
         }
-        None => Checkpoint::start(start),
+        None => Checkpoint::start(start, config.monitor != Monitor::Off),
     };
     let stop = std::thread::scope(|scope| {
         let run = Run {
@@ -198,14 +199,16 @@ pub fn train(
             config,
             seed,
             threads: control.threads,
+            spare: Cell::default(),
         };
         run.epochs(&mut state, strategy, &mut control)
     })?;
-    if config.monitor == Monitor::Off {
-        state.best = state.parameters;
-    }
+    let best = match config.monitor {
+        Monitor::Off => &state.parameters,
+        Monitor::Validation | Monitor::Train => &state.best,
+    };
     Ok(Trained {
-        model: parameters::place(model.clone(), &state.best, device),
+        model: parameters::place(model.clone(), best, device),
         best_epoch: state.progress.best_epoch,
         history: state.progress.history,
         stop,
@@ -226,6 +229,9 @@ fn known_sites(model: &Model, strategy: &dyn Strategy) -> Result<Vec<String>, Mo
     }
 }
 
+/// Between two checkpoints lies so many times the time that one takes: gigabytes are not written every two seconds.
+const MOST_WRITING: u32 = 20;
+
 fn keep(state: &Checkpoint, control: &Control) -> Result<(), ModelError> {
     match &control.checkpoint {
         Some((path, _)) => state.save(path),
@@ -244,17 +250,24 @@ pub(super) struct Run<'a> {
     pub(super) task: &'a Task<'a>,
     pub(super) config: &'a TrainConfig,
     seed: Seed,
-    pub(super) threads: usize,
+    threads: usize,
+    /// Memory of the last step's gradient.
+    spare: Cell<Vec<f32>>,
 }
 
 impl Run<'_> {
+    /// Nothing yet of a sum of gradients.
+    pub(super) fn sum(&self, version: &Version) -> Sum {
+        Sum::new(self.spare.take(), version.parameters.len(), self.threads)
+    }
+
     fn epochs(
         &self,
         state: &mut Checkpoint,
         strategy: &mut dyn Strategy,
         control: &mut Control,
     ) -> Result<Stop, ModelError> {
-        let mut written = Instant::now();
+        let (mut written, mut took) = (Instant::now(), Duration::ZERO);
         loop {
             let done = state.progress.history.len();
             if self.config.patience > 0 && done > 0 && done - state.progress.best_epoch >= self.config.patience {
@@ -302,7 +315,6 @@ impl Run<'_> {
             if better {
                 state.progress.best_loss = watched;
                 state.progress.best_epoch = number;
-                // Without a monitor the last weights are the best, whichever these will be.
                 if watched.is_some() {
                     state.best.clone_from(&state.parameters);
                 }
@@ -310,13 +322,12 @@ impl Run<'_> {
             // An event too many is cut off when a run is resumed; one too few could not be made again.
             (control.on_epoch)(&epoch);
             state.progress.history.push(epoch);
-            if control
-                .checkpoint
-                .as_ref()
-                .is_some_and(|(_, pause)| written.elapsed() >= *pause)
-            {
+            let due = |pause: &Duration| written.elapsed() >= (*pause).max(MOST_WRITING * took);
+            if control.checkpoint.as_ref().is_some_and(|(_, pause)| due(pause)) {
+                let begun = Instant::now();
                 keep(state, control)?;
                 written = Instant::now();
+                took = written - begun;
             }
         }
     }
@@ -372,6 +383,7 @@ impl Run<'_> {
             if strategy.edits_parameters() {
                 strategy.after_step(&mut state.parameters, rate);
             }
+            self.spare.set(gradient);
         }
         let version = lend(state);
         let validation = self.outputs(self.task.validation, &version)?;
@@ -401,7 +413,7 @@ impl Run<'_> {
                 |_, _| Work::Penalty,
                 |done| {
                     penalty = done.loss;
-                    add(gradient, &done.gradient, self.threads);
+                    gather(gradient, &done.gradient, false, self.threads);
                 },
             )?;
         }
@@ -444,7 +456,7 @@ impl Run<'_> {
         version: &Version,
         dropout: impl Fn(usize) -> Dropout,
     ) -> Result<(f64, Vec<f32>), ModelError> {
-        let (mut loss, mut gradient) = (0.0, Vec::new());
+        let (mut loss, mut gradient) = (0.0, self.sum(version));
         let total = windows.len();
         let work = |micro, _| Work::Gradient {
             total,
@@ -454,9 +466,9 @@ impl Run<'_> {
         self.workers
             .run(Rows::Windows(windows), first, size, version, work, |done| {
                 loss += done.loss;
-                gather(&mut gradient, done.gradient, self.threads);
+                gradient.add(&done.gradient);
             })?;
-        Ok((loss, gradient))
+        Ok((loss, gradient.finish()))
     }
 
     /// One gradient out of those of several parts of a batch; the loss is the mean over all rows.
@@ -505,13 +517,4 @@ fn lend(state: &mut Checkpoint) -> Version {
 /// Nobody holds them any more once all work is done; a copy is made if somebody does.
 fn take_back(version: Version) -> Vec<f32> {
     Arc::unwrap_or_clone(version.parameters)
-}
-
-/// Adds `part` to `sum`, which is empty at first.
-pub(super) fn gather(sum: &mut Vec<f32>, part: Vec<f32>, threads: usize) {
-    if sum.is_empty() {
-        *sum = part;
-    } else {
-        add(sum, &part, threads);
-    }
 }

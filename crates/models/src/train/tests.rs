@@ -566,7 +566,7 @@ fn bad_settings_and_checkpoints_are_sentences() {
     );
     check(&|s| s.config.micro_batch = 0, "`micro_batch = 0` cannot be used");
     check(
-        &|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])),
+        &|s| s.resume = Some(Checkpoint::start(vec![0.0; 3], true)),
         "the checkpoint is of another model",
     );
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3};
 
 use super::{
     Ask, Batch, LossAndGradient, Outputs, Strategy,
-    engine::{Run, gather},
+    engine::Run,
     workers::{Done, Rows, Version, Work},
 };
 use crate::{Dropout, ModelError};
@@ -81,14 +81,14 @@ impl Run<'_> {
         };
         let objective = strategy.objective(self.task.loss, &given, batch);
         fits(&objective, &given)?;
-        let mut gradient = Vec::new();
+        let mut gradient = self.sum(version);
         for (set, rows) in sets.iter().enumerate() {
             let pull = |_, rows: Range<usize>| backward(&objective, set, rows);
             self.workers.run(*rows, set * each, size, version, pull, |done| {
-                gather(&mut gradient, done.gradient, self.threads);
+                gradient.add(&done.gradient);
             })?;
         }
-        Ok((objective.loss, gradient))
+        Ok((objective.loss, gradient.finish()))
     }
 }
 

@@ -17,10 +17,10 @@ use ndarray::{Array3, s};
 
 use super::{Task, strategy::mean_over_rows};
 use crate::{
-    Classifier, Dropout, Model, ModelError, Pass, Tap,
+    Classifier, Dropout, Model, ModelError, Pass, Tap, is_accelerator,
     model::{input, to_vec},
     parallel::own_pool,
-    parameters,
+    parameters::{self, Piece},
 };
 
 /// The parameters of one step; workers place them once a version.
@@ -83,7 +83,7 @@ pub(super) struct Done {
     pub(super) outputs: Vec<f32>,
     /// Activations of each site that was asked for, row by row.
     pub(super) sites: Vec<Vec<f32>>,
-    pub(super) gradient: Vec<f32>,
+    pub(super) gradient: Vec<Piece>,
 }
 
 /// A graph that waits for its backward pass.
@@ -219,12 +219,25 @@ impl<'a> Worker<'a> {
     }
 
     fn place(&mut self, version: &Version) -> &mut Placed {
-        let current = self.placed.take().filter(|placed| placed.version == version.number);
-        self.placed.insert(current.unwrap_or_else(|| Placed {
-            version: version.number,
-            plain: parameters::place(self.template.clone(), &version.parameters, self.device),
-            taped: None,
-        }))
+        let flat = &version.parameters;
+        let placed = match self.placed.take() {
+            Some(placed) if placed.version == version.number => placed,
+            // Reading an accelerator's memory only to write it would cost more than new memory.
+            Some(placed) if !is_accelerator(self.device) => {
+                drop(placed.taped);
+                Placed {
+                    version: version.number,
+                    plain: parameters::renew(placed.plain, flat, self.device),
+                    taped: None,
+                }
+            }
+            _ => Placed {
+                version: version.number,
+                plain: parameters::place(self.template.clone(), flat, self.device),
+                taped: None,
+            },
+        };
+        self.placed.insert(placed)
     }
 
     fn run(&mut self, job: Job) -> Done {
@@ -324,14 +337,14 @@ impl<'a> Worker<'a> {
                 let mut gradients = penalty.backward();
                 Done {
                     loss: value.iter().map(|&value| f64::from(value)).sum(),
-                    gradient: parameters::flat_gradients(model, &mut gradients),
+                    gradient: parameters::gradients(model, &mut gradients),
                     ..Done::default()
                 }
             }
         }
     }
 
-    fn backward(&self, passed: Waiting, gradient: Vec<f32>, sites: Vec<Vec<f32>>) -> Vec<f32> {
+    fn backward(&self, passed: Waiting, gradient: Vec<f32>, sites: Vec<Vec<f32>>) -> Vec<Piece> {
         let length = gradient.len();
         let weights = Tensor::<1>::from_data(TensorData::new(gradient, [length]), self.device);
         let mut total = (passed.output * weights).sum();
@@ -342,7 +355,7 @@ impl<'a> Worker<'a> {
         }
         let mut gradients = total.backward();
         match self.placed.as_ref().and_then(|placed| placed.taped.as_ref()) {
-            Some(model) => parameters::flat_gradients(model, &mut gradients),
+            Some(model) => parameters::gradients(model, &mut gradients),
             None => Vec::new(),
         }
     }
