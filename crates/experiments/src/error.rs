@@ -43,7 +43,8 @@ impl ExperimentError {
     pub fn exit_code(&self) -> u8 {
         match self {
             ExperimentError::Interrupted => 130,
-            ExperimentError::Failed(_) | ExperimentError::Report(ReportError::Figure { .. }) => 1,
+            ExperimentError::Failed(_)
+            | ExperimentError::Report(ReportError::Figure { .. } | ReportError::Server { .. }) => 1,
             _ => 2,
         }
     }

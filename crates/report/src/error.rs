@@ -38,6 +38,14 @@ pub enum ReportError {
         /// Why.
         reason: String,
     },
+    /// A tracking server did not take what it was sent.
+    #[error("{uri}: {reason}")]
+    Server {
+        /// Its address, without credentials.
+        uri: String,
+        /// What it said, or why nothing could be sent.
+        reason: String,
+    },
     /// A figure could not be drawn.
     #[error("figure `{id}` cannot be drawn: {reason}")]
     Figure {

@@ -1,10 +1,14 @@
 //! Numbers and predictions as Parquet.
 
-use std::path::Path;
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
 
 use disentangle_data::write_frame;
 use polars::prelude::*;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::ReportError;
 
@@ -57,13 +61,17 @@ pub struct MetricRow {
 
 /// Writes `metrics.parquet` into `folder`.
 pub fn write_metrics(folder: &Path, rows: &[MetricRow]) -> Result<(), ReportError> {
+    write(&folder.join("metrics.parquet"), metric_columns(rows))
+}
+
+fn metric_columns(rows: &[MetricRow]) -> Vec<Column> {
     let text = |name: &str, get: &dyn Fn(&MetricRow) -> Option<&str>| {
         Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>())
     };
     let number = |name: &str, get: &dyn Fn(&MetricRow) -> Option<f64>| {
         Column::new(name.into(), rows.iter().map(get).collect::<Vec<_>>())
     };
-    let columns = vec![
+    vec![
         text("experiment", &|r| Some(&r.experiment)),
         text("dataset", &|r| Some(&r.dataset)),
         text("model", &|r| r.model.as_deref()),
@@ -85,8 +93,108 @@ pub fn write_metrics(folder: &Path, rows: &[MetricRow]) -> Result<(), ReportErro
         number("q", &|r| r.q),
         Column::new("n".into(), rows.iter().map(|r| r.n).collect::<Vec<_>>()),
         text("params", &|r| r.params.as_deref()),
-    ];
-    write(&folder.join("metrics.parquet"), columns)
+    ]
+}
+
+/// A column beside those of [`MetricRow`], with one value for all rows of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunColumn {
+    /// Its name.
+    pub name: String,
+    /// Whether it holds numbers; text otherwise.
+    pub numbers: bool,
+}
+
+/// `metrics.parquet` of many runs, written piece by piece, so that their rows never lie in memory together. The file stands
+/// there, whole, once [`MetricsWriter::finish`] was called, and not at all if it was not.
+pub struct MetricsWriter {
+    target: PathBuf,
+    temporary: PathBuf,
+    columns: Vec<RunColumn>,
+    writer: BatchedWriter<File>,
+    rows: Vec<MetricRow>,
+    /// Values of the columns, and for how many rows.
+    runs: Vec<(Vec<Value>, usize)>,
+}
+
+impl MetricsWriter {
+    /// Rows of a piece, about.
+    const PIECE: usize = 50_000;
+
+    /// Starts a file in `folder` with these columns after the usual ones.
+    pub fn create(folder: &Path, columns: Vec<RunColumn>) -> Result<Self, ReportError> {
+        let target = folder.join("metrics.parquet");
+        let temporary = target.with_extension("parquet.tmp");
+        let error = |error: PolarsError| ReportError::write(&target, error);
+        let empty = rows_of_runs(&[], &columns, &[]).map_err(error)?;
+        let file = File::create(&temporary).map_err(|error| ReportError::write(&target, error))?;
+        let writer = ParquetWriter::new(file).batched(empty.schema()).map_err(error)?;
+        Ok(Self {
+            temporary,
+            columns,
+            writer,
+            rows: Vec::new(),
+            runs: Vec::new(),
+            target,
+        })
+    }
+
+    /// Adds the rows of a run and its value of each column: a number, or a string in a column of text; anything else is left open.
+    pub fn add(&mut self, rows: Vec<MetricRow>, values: Vec<Value>) -> Result<(), ReportError> {
+        self.runs.push((values, rows.len()));
+        self.rows.extend(rows);
+        if self.rows.len() < Self::PIECE {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    /// Ends the file and puts it in its place.
+    pub fn finish(mut self) -> Result<(), ReportError> {
+        self.flush()?;
+        let error = |error: String| ReportError::write(&self.target, error);
+        self.writer.finish().map_err(|reason| error(reason.to_string()))?;
+        fs::rename(&self.temporary, &self.target).map_err(|reason| error(reason.to_string()))
+    }
+
+    fn flush(&mut self) -> Result<(), ReportError> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let frame = rows_of_runs(&self.rows, &self.columns, &self.runs);
+        frame
+            .and_then(|frame| self.writer.write_batch(&frame))
+            .map_err(|error| ReportError::write(&self.target, error))?;
+        self.rows.clear();
+        self.runs.clear();
+        Ok(())
+    }
+}
+
+impl Drop for MetricsWriter {
+    fn drop(&mut self) {
+        // Half a file helps nobody; after `finish` there is none.
+        let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+fn rows_of_runs(
+    rows: &[MetricRow],
+    columns: &[RunColumn],
+    runs: &[(Vec<Value>, usize)],
+) -> Result<DataFrame, PolarsError> {
+    let mut all = metric_columns(rows);
+    for (place, column) in columns.iter().enumerate() {
+        let values = runs
+            .iter()
+            .flat_map(|(values, count)| std::iter::repeat_n(values.get(place), *count));
+        let name: PlSmallStr = column.name.as_str().into();
+        all.push(match column.numbers {
+            true => Column::new(name, values.map(|value| value?.as_f64()).collect::<Vec<_>>()),
+            false => Column::new(name, values.map(|value| value?.as_str()).collect::<Vec<_>>()),
+        });
+    }
+    DataFrame::new_infer_height(all)
 }
 
 /// One scored row of `predictions.parquet`.
@@ -141,4 +249,72 @@ pub fn write_predictions(path: &Path, rows: &[Prediction]) -> Result<(), ReportE
 fn write(path: &Path, columns: Vec<Column>) -> Result<(), ReportError> {
     let mut frame = DataFrame::new_infer_height(columns).map_err(|error| ReportError::write(path, error))?;
     write_frame(path, &mut frame).map_err(|error| ReportError::write(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn row(metric: &str, value: f64) -> MetricRow {
+        MetricRow {
+            metric: metric.into(),
+            value: Some(value),
+            ..MetricRow::default()
+        }
+    }
+
+    fn columns() -> Vec<RunColumn> {
+        [("run", false), ("grid.hidden", true)]
+            .map(|(name, numbers)| RunColumn {
+                name: name.into(),
+                numbers,
+            })
+            .into()
+    }
+
+    #[test]
+    fn pieces_are_one_file_with_a_column_of_each_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = MetricsWriter::create(folder.path(), columns()).unwrap();
+        // More than a piece, so that the file has two.
+        let many = vec![row("accuracy", 0.5); MetricsWriter::PIECE];
+        writer.add(many, vec![json!("a"), json!(32)]).unwrap();
+        writer
+            .add(
+                vec![row("accuracy", 0.75), row("roc_auc", 1.0)],
+                vec![json!("b"), json!("wide")],
+            )
+            .unwrap();
+        let path = folder.path().join("metrics.parquet");
+        assert!(!path.exists(), "not before it is whole");
+        writer.finish().unwrap();
+        let frame = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
+        assert_eq!(frame.height(), MetricsWriter::PIECE + 2);
+        let last = frame.tail(Some(1));
+        assert_eq!(last.column("run").unwrap().str().unwrap().get(0), Some("b"));
+        assert_eq!(last.column("metric").unwrap().str().unwrap().get(0), Some("roc_auc"));
+        let hidden = frame.column("grid.hidden").unwrap();
+        assert_eq!(hidden.f64().unwrap().get(0), Some(32.0));
+        assert_eq!(hidden.null_count(), 2, "text is no number");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file");
+    }
+
+    #[test]
+    fn what_is_not_finished_leaves_nothing_and_no_rows_are_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = MetricsWriter::create(folder.path(), columns()).unwrap();
+        writer
+            .add(vec![row("accuracy", 0.5)], vec![json!("a"), json!(1)])
+            .unwrap();
+        drop(writer);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        MetricsWriter::create(folder.path(), columns())
+            .unwrap()
+            .finish()
+            .unwrap();
+        let file = File::open(folder.path().join("metrics.parquet")).unwrap();
+        assert_eq!(ParquetReader::new(file).finish().unwrap().height(), 0);
+    }
 }

@@ -45,7 +45,7 @@ pub struct Status {
 pub struct RunDir {
     path: PathBuf,
     status: Status,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl RunDir {
@@ -225,17 +225,29 @@ fn taken(path: &Path, reason: &str) -> ReportError {
     }
 }
 
-// The system frees the lock when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, ReportError> {
-    let name = path.join(".lock");
-    let file = File::create(&name).map_err(|error| ReportError::write(&name, error))?;
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(ReportError::NotARun {
-            path: path.into(),
-            reason: "another process is writing this run".into(),
-        }),
-        // A file system may have no locks at all: the run goes on unguarded.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+fn lock(path: &Path) -> Result<FolderLock, ReportError> {
+    FolderLock::take(path)?.ok_or_else(|| ReportError::NotARun {
+        path: path.into(),
+        reason: "another process is writing this run".into(),
+    })
+}
+
+/// A folder's `.lock`, held while this value lives. The system frees it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the lock of a folder that exists; `None` if somebody holds it.
+    pub fn take(folder: &Path) -> Result<Option<Self>, ReportError> {
+        let name = folder.join(".lock");
+        let file = File::create(&name).map_err(|error| ReportError::write(&name, error))?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(None),
+            // A file system may have no locks at all: the work goes on unguarded.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(Self { _file: file })),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod analyze;
 mod compare;
 mod dataset;
+mod export;
 mod list;
 mod monitor;
 mod predict;
@@ -12,6 +13,7 @@ mod validate;
 pub use analyze::analyze;
 pub use compare::compare;
 pub use dataset::{DatasetCommand, dataset};
+pub use export::{ExportTargets, export, export_after};
 pub use list::list;
 pub use monitor::{MonitorArguments, monitor};
 pub use predict::predict;
