@@ -41,6 +41,17 @@ pub trait Experiment {
 
     /// Runs one seed, writing what belongs to it into the context's folder.
     fn run(config: &Self::Config, input: &Self::Input, context: &Context) -> Result<Self::Outcome, ExperimentError>;
+
+    /// The configuration's key that `sweep` means by `key`: another name where the plain one would be taken for a setting
+    /// that does not act.
+    fn sweep_key(key: &str) -> &str {
+        key
+    }
+
+    /// `key=value` settings that a sweep starts with; `--config` and `--set` come after them.
+    fn sweep_defaults() -> &'static [&'static str] {
+        &[]
+    }
 }
 
 /// What every outcome can show of itself.
@@ -133,6 +144,14 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
         }
         config = settings::resolve(&config, options.config.as_deref(), &options.sets)?;
     }
+    execute_resolved::<E>(&options, &config)
+}
+
+/// Runs an experiment whose configuration is resolved: of the options, `config`, `sets` and `fast` count no more.
+pub(crate) fn execute_resolved<E: Experiment>(
+    options: &Options,
+    config: &E::Config,
+) -> Result<Finished, ExperimentError> {
     let last = options.seed.checked_add((options.seeds as u64).saturating_sub(1));
     if options.seeds == 0 || options.seeds > MOST_SEEDS || last.is_none() {
         let reason = format!(
@@ -142,10 +161,10 @@ pub fn execute<E: Experiment>(options: &Options) -> Result<Finished, ExperimentE
         return Err(ExperimentError::Input(reason));
     }
     let device = options.backend.open()?;
-    let input = E::load(&config, options.seed, &device)?;
+    let input = E::load(config, options.seed, &device)?;
 
-    let run = open_run::<E>(&options, &config, &input)?;
-    finish::<E>(run, |run| run_seeds::<E>(&options, &config, &input, &device, run))
+    let run = open_run::<E>(options, config, &input)?;
+    finish::<E>(run, |run| run_seeds::<E>(options, config, &input, &device, run))
 }
 
 fn open_run<E: Experiment>(options: &Options, config: &E::Config, input: &E::Input) -> Result<RunDir, ExperimentError> {

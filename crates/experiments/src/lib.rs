@@ -55,6 +55,7 @@ mod saved;
 pub mod scaling;
 pub mod settings;
 pub mod study;
+pub mod sweep;
 pub mod synthetic;
 pub mod toy;
 mod training;

@@ -9,9 +9,11 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use disentangle_experiments::{
-    Backend, CANCEL, ExperimentError, Options, bench,
-    commands::{self, DatasetCommand, MonitorArguments},
+    Backend, CANCEL, ExperimentError, Options,
+    bench::{self, BenchArguments, CellArguments},
+    commands::{self, DatasetCommand, ExportTargets, MonitorArguments},
     registry,
+    sweep::{self, SweepArguments, TaskArguments},
 };
 
 #[global_allocator]
@@ -87,30 +89,34 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Renders a run's report again from its numbers.
+    /// Renders a run's report again from its numbers; of a sweep, collects its finished runs again.
     Report {
-        /// The run's folder.
+        /// The run's or sweep's folder.
         run: PathBuf,
     },
+    /// Hands a finished run, or every finished run of a sweep, to TensorBoard or MLflow.
+    Export {
+        /// The run's folder, or a sweep's.
+        #[arg(long)]
+        run: PathBuf,
+        #[command(flatten)]
+        targets: ExportTargets,
+    },
+    /// Runs an experiment for every combination of settings and seeds, here or on a cluster, and collects the numbers.
+    Sweep(SweepArguments),
+    /// Executes one run of a sweep.
+    #[command(hide = true)]
+    SweepTask(TaskArguments),
     /// Makes, fetches and describes data.
     Dataset {
         #[command(subcommand)]
         command: DatasetCommand,
     },
-    /// Times training, beside PyTorch if a Python with torch is given.
-    Bench {
-        /// What to time, separated by commas.
-        #[arg(long, value_delimiter = ',', default_value = "finance")]
-        workloads: Vec<String>,
-        /// A Python with torch.
-        #[arg(long)]
-        peer: Option<PathBuf>,
-        /// One JSON document instead of a table.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        machine: Machine,
-    },
+    /// Times our work on each backend, beside PyTorch if a Python with torch is given.
+    Bench(BenchArguments),
+    /// One cell of `bench`, in a process of its own; prints one JSON line.
+    #[command(hide = true)]
+    BenchCell(CellArguments),
 }
 
 #[derive(Clone, Debug, Args)]
@@ -173,6 +179,8 @@ struct RunArguments {
     /// Seconds between two checkpoints, at least.
     #[arg(long, default_value_t = 2, hide = true)]
     checkpoint_seconds: u64,
+    #[command(flatten)]
+    export: ExportTargets,
 }
 
 fn main() -> ExitCode {
@@ -234,20 +242,19 @@ fn run(command: Command) -> Result<(), ExperimentError> {
         }
         Command::Compare { runs, json } => show(&commands::compare(&runs, json)?),
         Command::Report { run } => show(&format!("{}\n", commands::rerender(&run)?.display())),
-        Command::Dataset { command } => show(&commands::dataset(&command)?),
-        Command::Bench {
-            workloads,
-            peer,
-            json,
-            machine,
-        } => {
-            let document = bench::bench(&workloads, peer.as_deref(), &machine.backend.open()?, machine.threads())?;
-            show(&if json {
-                format!("{document:#}\n")
-            } else {
-                bench::table(&document)
-            })
+        Command::Export { run, targets } => show(&commands::export(&run, &targets)?),
+        Command::Sweep(arguments) => {
+            let swept = sweep::sweep(&arguments)?;
+            show(&swept.text)?;
+            swept.verdict
         }
+        Command::SweepTask(arguments) => {
+            use_threads(arguments.threads());
+            sweep::task(&arguments)
+        }
+        Command::Dataset { command } => show(&commands::dataset(&command)?),
+        Command::Bench(arguments) => show(&bench::run(&arguments)?),
+        Command::BenchCell(arguments) => show(&bench::cell(&arguments)?),
     }
 }
 
@@ -287,6 +294,8 @@ fn use_threads(threads: usize) {
 /// Runs the experiment called `name` with `sets` before those of the command line.
 fn experiment(name: &str, arguments: &RunArguments, sets: &[String]) -> Result<(), ExperimentError> {
     let chosen = registry::experiment(name)?;
+    // A bad address fails before hours of training.
+    arguments.export.check()?;
     let threads = arguments.machine.threads();
     use_threads(threads);
     let finished = (chosen.run)(&Options {
@@ -302,6 +311,7 @@ fn experiment(name: &str, arguments: &RunArguments, sets: &[String]) -> Result<(
         fast: arguments.fast,
         checkpoint_every: Duration::from_secs(arguments.checkpoint_seconds),
     })?;
+    commands::export_after(&finished.path, &arguments.export, arguments.quiet);
     if arguments.json {
         return show(&finished.json);
     }

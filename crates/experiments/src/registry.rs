@@ -20,6 +20,7 @@ use crate::{
     mitigate::Mitigate,
     overparameterised::Overparameterised,
     scaling::Scaling,
+    sweep::Hooks,
     synthetic::Synthetic,
     toy::ToySuperposition,
     variants::Variants,
@@ -36,6 +37,8 @@ pub struct Registered {
     pub run: fn(&Options) -> Result<Finished, ExperimentError>,
     /// Reads the numbers of a run.
     pub read: fn(&Path) -> Result<Box<dyn Render>, ExperimentError>,
+    /// What `sweep` asks of it.
+    pub(crate) sweep: Hooks,
 }
 
 /// All experiments, in the order of `list`.
@@ -83,5 +86,6 @@ where
         about: E::ABOUT,
         run: execute::<E>,
         read: |path| Ok(Box::new(read_json::<E::Outcome>(path, "metrics.json")?)),
+        sweep: Hooks::of::<E>(),
     }
 }

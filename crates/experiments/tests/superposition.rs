@@ -107,8 +107,8 @@ fn settings_that_cannot_work() {
         ),
         (
             "capacity",
-            "repeats=1",
-            "`repeats = 1` cannot be used: expected at least 2",
+            "repeats=0",
+            "`repeats = 0` cannot be used: expected at least 1",
         ),
         (
             "capacity",

@@ -27,7 +27,7 @@ pub struct CapacitySettings {
     pub grid_features: Vec<usize>,
     /// Widths.
     pub grid_hidden: Vec<usize>,
-    /// Trainings of each cell, each with data and weights of its own.
+    /// Trainings of each cell, each with data and weights of its own; one gives no intervals.
     pub repeats: usize,
     /// The rows; `features` is the grid's.
     #[serde(flatten)]
@@ -128,11 +128,10 @@ impl Experiment for Capacity {
                 )));
             }
         }
-        if config.repeats < 2 {
-            return Err(ExperimentError::Input(format!(
-                "`repeats = {}` cannot be used: expected at least 2, or there are no intervals",
-                config.repeats
-            )));
+        if config.repeats == 0 {
+            return Err(ExperimentError::Input(
+                "`repeats = 0` cannot be used: expected at least 1, and 2 for intervals".into(),
+            ));
         }
         // Every cell's sizes, before anything is trained.
         for features in &config.grid_features {
@@ -184,6 +183,20 @@ impl Experiment for Capacity {
             repeats: config.repeats,
             cells: summarised.map(|(&cell, outcomes)| grid_cell(cell, outcomes)).collect(),
         })
+    }
+
+    /// `hidden` and `features` are keys of the model and the data, which the grid overrides.
+    fn sweep_key(key: &str) -> &str {
+        match key {
+            "n_features" | "features" => "grid_features",
+            "hidden" => "grid_hidden",
+            other => other,
+        }
+    }
+
+    /// A sweep repeats by its seeds.
+    fn sweep_defaults() -> &'static [&'static str] {
+        &["repeats=1"]
     }
 }
 

@@ -50,6 +50,7 @@ impl Render for Outcome {
                 self.seed
             ),
             simulated: true,
+            notices: self.once().into_iter().map(Into::into).collect(),
             verdicts: self.verdicts(),
             sections,
             ..Report::default()
@@ -78,6 +79,9 @@ impl Render for Outcome {
             }
             text += "\n";
         }
+        if let Some(notice) = self.once() {
+            text += &format!("- {notice}\n");
+        }
         for verdict in self.verdicts() {
             text += &format!("- {}\n", verdict.text);
         }
@@ -86,6 +90,12 @@ impl Render for Outcome {
 }
 
 impl Outcome {
+    /// Why there are no intervals.
+    fn once(&self) -> Option<&'static str> {
+        let said = "each cell was trained once (`repeats = 1`): intervals are undefined, and no cells are compared";
+        (self.repeats < 2).then_some(said)
+    }
+
     fn at(&self, features: usize, hidden: usize) -> Option<&GridCell> {
         self.cells
             .iter()

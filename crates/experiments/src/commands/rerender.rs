@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use disentangle_report::{ReportError, RunDir, State, page, read_json, save_figures, write_file};
 use serde_json::Value;
 
-use crate::{Aggregate, ExperimentError, Render, registry};
+use crate::{Aggregate, ExperimentError, Render, registry, sweep};
 
-/// Writes `report.html` and the figures of a finished run again; returns the report's path.
+/// Writes `report.html` and the figures of a finished run again; returns the report's path. Of a sweep the finished runs are
+/// collected again.
 pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
+    if sweep::is_sweep(path) {
+        return sweep::collect_again(path);
+    }
     // A seed's folder lies in `seeds/` of its run.
     let of_seed = path
         .parent()
@@ -32,6 +36,13 @@ pub fn rerender(path: &Path) -> Result<PathBuf, ExperimentError> {
 
 /// A run's numbers, whatever its experiment.
 pub(super) fn outcome(path: &Path) -> Result<Box<dyn Render>, ExperimentError> {
+    if sweep::is_sweep(path) {
+        return Err(ReportError::NotARun {
+            path: path.into(),
+            reason: "is a sweep; expected one of its runs, which lie in runs/".into(),
+        }
+        .into());
+    }
     let json: Value = read_json(path, "metrics.json")?;
     let text = |key: &str| json[key].as_str().unwrap_or_default().to_string();
     match (text("kind").as_str(), text("experiment").as_str()) {
