@@ -1,15 +1,14 @@
 """The PyTorch peer of the `capacity` benchmark: the notebook's loop over 3 numbers of features,
 3 widths and 5 seeds, each training a SmallTransformer on the CPU, one after the other, and one
-JSON line in the end. All epochs run: what stops early depends on the data, not on speed.
+JSON line in the end (see common.py). All epochs run: what stops early depends on the data, not on speed.
 
     python benches/peer/capacity.py --samples 1000 --epochs 10 --threads 2
+
+`number` is the mean over trainings of the last epoch's loss. With `--exchange FILE`, `check` holds the logits of our
+rows under our weights of the first training, without dropout.
 """
 
-import argparse
-import json
-import resource
-import time
-
+import common
 import torch
 import torch.nn as nn
 
@@ -52,38 +51,35 @@ def train(features, hidden, seed, samples, epochs):
     return total / samples
 
 
+@torch.no_grad()
+def logits_of_ours(path):
+    x, weights = common.exchanged(path)
+    if x is None:
+        return []
+    hidden, inputs = weights["input_proj.weight"].shape
+    model = SmallTransformer(inputs, hidden)
+    model.load_state_dict(weights, strict=True)
+    return model.eval()(x.squeeze(1)).tolist()
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    torch.set_num_interop_threads(1)
+    args = common.parse(parser)
+    common.use_threads(args.threads)
     train(3, 32, 0, args.samples, 1)  # warm-up
 
     cells = [(f, h, s) for f in (3, 5, 7) for h in (32, 64, 128) for s in range(args.seeds)]
-    began = time.perf_counter()
-    losses = [train(f, h, s, args.samples, args.epochs) for f, h, s in cells]
-    seconds = time.perf_counter() - began
-    print(
-        json.dumps(
-            {
-                "workload": "capacity",
-                "framework": "pytorch",
-                "version": torch.__version__,
-                "threads": args.threads,
-                "rows": args.samples * len(cells),
-                "epochs": args.epochs,
-                "seconds": [round(seconds, 6)],
-                "median_seconds": round(seconds, 6),
-                "rows_per_second": round(args.samples * len(cells) * args.epochs / seconds, 3),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 3),
-                "final_loss": sum(losses) / len(losses),
-            }
-        )
+    seconds, losses = common.timed(
+        lambda: [train(f, h, s, args.samples, args.epochs) for f, h, s in cells], args.repeats
     )
+    peak = common.peak_memory()
+    rows = args.samples * len(cells) * args.epochs
+    number = sum(losses) / len(losses)
+    check = logits_of_ours(args.exchange)
+    common.answer("pytorch", torch.__version__, args.threads, rows, seconds, number, peak, check)
 
 
 if __name__ == "__main__":

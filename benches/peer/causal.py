@@ -1,25 +1,20 @@
 """The PyTorch peer of the `effect-map` and `neurons` benchmarks: interventions by forward hooks on
 nn.Identity hook points, as TransformerLens has them, one forward pass an intervention, on random
-weights and normal inputs on the CPU, and one JSON line.
+weights and normal inputs on the CPU, and one JSON line (see common.py).
 
     python benches/peer/causal.py --what effect-map --threads 2
 
 `effect-map`: natural direct and indirect effects through every head, attention and feed-forward output
-of 8 layers; `final_loss` is the sum of the absolute indirect effects.
-`neurons`: every neuron of 2 layers held at its mean; `final_loss` is the sum of the mean squared changes.
-`seconds` holds one entry per repeat, without imports, data, model construction and warm-up.
-`rows_per_second` is rows / median_seconds. `peak_memory_mb` is the whole process's, in MiB.
+of 8 layers; `number` is the sum of the absolute indirect effects.
+`neurons`: every neuron of 2 layers held at its mean; `number` is the sum of the mean squared changes.
+With `--exchange FILE`, weights and rows are ours, and `check` holds that number.
 """
 
-import argparse
-import json
 import math
-import resource
-import statistics
-import time
 from contextlib import contextmanager
 from functools import partial
 
+import common
 import torch
 import torch.nn as nn
 
@@ -183,60 +178,56 @@ def neurons(model, x, few):
     return effects[:, 1].sum().item()
 
 
+def renamed(name):
+    """Our name of a parameter as it is called here."""
+    parts = [
+        ("feature_embedding.", "embed."),
+        ("group_proj.", "embed.projections."),
+        ("group_embedding", "pos_embedding"),
+        ("transformer.layers.", "layers."),
+        ("transformer_layers.", "layers."),
+        ("self_attn.", "attn."),
+        ("in_proj_", "in_proj."),
+        ("output_proj.", "output."),
+    ]
+    for ours, here in parts:
+        name = name.replace(ours, here)
+    return name
+
+
 def make_work(args):
     """The model and data; what is returned takes how many interventions to try, None for all."""
     torch.manual_seed(args.seed)
+    x, weights = common.exchanged(args.exchange)
     if args.what == "effect-map":
         model = Transformer(nn.Linear(12, 128), positions=10, width=128, heads=8, layers=8, feed_forward=512)
-        return partial(effect_map, model.eval(), torch.randn(args.rows, 10, 12))
-    embed = Tokens(tokens=6, columns=10, width=64)
-    model = Transformer(embed, positions=6, width=64, heads=4, layers=2, feed_forward=256)
-    return partial(neurons, model.eval(), torch.randn(args.rows, 60))
+        x = torch.randn(args.rows, 10, 12) if x is None else x
+        work = effect_map
+    else:
+        embed = Tokens(tokens=6, columns=10, width=64)
+        model = Transformer(embed, positions=6, width=64, heads=4, layers=2, feed_forward=256)
+        x = torch.randn(args.rows, 60) if x is None else x.squeeze(1)
+        work = neurons
+    if weights is not None:
+        model.load_state_dict({renamed(name): weight for name, weight in weights.items()}, strict=True)
+    return len(x), partial(work, model.eval(), x)
 
 
 @torch.inference_mode()
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     parser.add_argument("--what", choices=["effect-map", "neurons"], required=True)
     parser.add_argument("--rows", type=int, help="1000 for effect-map, 128 for neurons")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, help="1 for effect-map, 3 for neurons")
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    rows, repeats = (1000, 1) if args.what == "effect-map" else (128, 3)
-    args.rows = rows if args.rows is None else args.rows
-    args.repeats = repeats if args.repeats is None else args.repeats
-    if min(args.rows, args.threads, args.repeats) < 1:
-        parser.error("rows, threads and repeats must be >= 1")
+    args = common.parse(parser)
+    args.rows = args.rows or (1000 if args.what == "effect-map" else 128)
 
-    torch.set_num_threads(args.threads)
-    torch.set_num_interop_threads(1)
-    work = make_work(args)
+    common.use_threads(args.threads)
+    rows, work = make_work(args)
     work(few=4)  # warm-up
-
-    seconds = []
-    for _ in range(args.repeats):
-        began = time.perf_counter()
-        final_loss = work(few=None)
-        seconds.append(time.perf_counter() - began)
-
-    median = statistics.median(seconds)
-    print(
-        json.dumps(
-            {
-                "workload": args.what,
-                "framework": "pytorch",
-                "version": torch.__version__,
-                "threads": args.threads,
-                "rows": args.rows,
-                "seconds": [round(s, 6) for s in seconds],
-                "median_seconds": round(median, 6),
-                "rows_per_second": round(args.rows / median, 3),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 3),
-                "final_loss": final_loss,
-            }
-        )
-    )
+    seconds, number = common.timed(lambda: work(few=None), args.repeats)
+    check = [] if args.exchange is None else [number]
+    common.answer("pytorch", torch.__version__, args.threads, rows, seconds, number, common.peak_memory(), check)
 
 
 if __name__ == "__main__":

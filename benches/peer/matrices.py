@@ -1,22 +1,20 @@
 """The numpy peer of the `spectrum` and `pca` benchmarks: singular values, or principal components,
-of one matrix of normal values on the CPU, and one JSON line. `final_loss` is the effective rank.
+of one matrix of normal values on the CPU, and one JSON line (see common.py).
 
     python benches/peer/matrices.py --what pca --rows 10000 --columns 768 --threads 2
+
+`number` is the effective rank. With `--exchange FILE`, the matrix is ours, and `check` holds that number.
 """
 
-import argparse
-import json
 import os
-import resource
-import statistics
 import sys
-import time
 
 # Before numpy is imported, or its BLAS takes every core.
 if "--threads" in sys.argv:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = sys.argv[sys.argv.index("--threads") + 1]
 
+import common  # noqa: E402
 import numpy as np  # noqa: E402
 
 
@@ -31,38 +29,27 @@ def work(what, x):
     return float(np.exp(-(p * np.log(p)).sum()))
 
 
+def matrix(args):
+    """Ours, or one of the same size; in f64."""
+    if args.exchange is None:
+        return np.random.default_rng(0).normal(size=(args.rows, args.columns))
+    from safetensors.numpy import load_file
+
+    x = load_file(args.exchange)[common.ROWS]
+    return x.reshape(-1, x.shape[-1]).astype(np.float64)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     parser.add_argument("--what", choices=["spectrum", "pca"], required=True)
     parser.add_argument("--rows", type=int, default=10000)
     parser.add_argument("--columns", type=int, default=768)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
-    args = parser.parse_args()
-    x = np.random.default_rng(0).normal(size=(args.rows, args.columns))
-    work(args.what, x[: 2 * args.columns])  # warm-up
-    seconds = []
-    for _ in range(args.repeats):
-        began = time.perf_counter()
-        rank = work(args.what, x)
-        seconds.append(time.perf_counter() - began)
-    median = statistics.median(seconds)
-    print(
-        json.dumps(
-            {
-                "workload": args.what,
-                "framework": "numpy",
-                "version": np.__version__,
-                "threads": args.threads,
-                "rows": args.rows,
-                "seconds": [round(s, 6) for s in seconds],
-                "median_seconds": round(median, 6),
-                "rows_per_second": round(args.rows / median, 3),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 3),
-                "final_loss": rank,
-            }
-        )
-    )
+    args = common.parse(parser)
+    x = matrix(args)
+    work(args.what, x[: 2 * x.shape[1]])  # warm-up
+    seconds, rank = common.timed(lambda: work(args.what, x), args.repeats)
+    check = [] if args.exchange is None else [rank]
+    common.answer("numpy", np.__version__, args.threads, len(x), seconds, rank, common.peak_memory(), check)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,24 @@
 """The PyTorch peer of the `mitigation` benchmark: plain training, PCGrad, GroupDRO and adversarial
 training of SmallTransformer with a token for each group of 10 columns, 5 times each on rows with
-a planted shortcut, on the CPU, and one JSON line.
+a planted shortcut, on the CPU, and one JSON line (see common.py).
 
     python benches/peer/mitigation.py --samples 1000 --epochs 10 --threads 2
 
 The trainings run in two ways: one after the other with all threads, and side by side in as many
-processes of one thread. `seconds` is of the faster way, `seconds_of_ways` of both; imports, rows and
-warm-up do not count. All epochs run: what stops early depends on the data, not on speed.
-`final_loss` is the mean over trainings of the last epoch's objective, `losses` by strategy.
-`peak_memory_mb` is in MiB, of the faster way; of processes it is the first one's and what each of the
-others grew by since it was forked.
+processes of one thread. `seconds` is of the faster way, `seconds_of_ways` has the medians of both. All
+epochs run: what stops early depends on the data, not on speed. `number` is the mean over trainings of
+the last epoch's objective, `losses` by strategy. `peak_memory_mb` is of the faster way; of processes it
+is the first one's and what each of the others grew by since it was forked. With `--exchange FILE`,
+`check` holds the logits of our rows under our weights of the first training, without dropout.
 """
 
-import argparse
-import json
 import multiprocessing
 import os
-import resource
+import statistics
 import time
 from collections import namedtuple
 
+import common
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -180,94 +179,90 @@ def warm_up():
         train(name, 0, 1)
 
 
-def peak_memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def in_turn(cells, threads, epochs):
+def in_turn(cells, threads, epochs, repeats):
     """One training after the other, each with all threads."""
     torch.set_num_threads(threads)
     warm_up()
-    began = time.perf_counter()
-    losses = [train(name, seed, epochs) for name, seed in cells]
-    return time.perf_counter() - began, losses, peak_memory()
+    seconds, losses = common.timed(lambda: [train(name, seed, epochs) for name, seed in cells], repeats)
+    return seconds, losses, common.peak_memory()
 
 
 def start_process(barrier):
     global at_fork
-    at_fork = peak_memory()
+    at_fork = common.peak_memory()
     torch.set_num_threads(1)
     warm_up()
     barrier.wait()
 
 
 def train_in_process(name, seed, epochs):
-    return train(name, seed, epochs), os.getpid(), peak_memory() - at_fork
+    return train(name, seed, epochs), os.getpid(), common.peak_memory() - at_fork
 
 
-def in_processes(cells, threads, epochs):
+def in_processes(cells, threads, epochs, repeats):
     """Trainings side by side, each with one thread."""
     # A thread pool does not survive the fork: nothing may have run on several threads so far.
     context = multiprocessing.get_context("fork")
     barrier = context.Barrier(threads + 1)
+    seconds = []
     with context.Pool(threads, start_process, (barrier,)) as pool:
         barrier.wait(timeout=600)
-        began = time.perf_counter()
-        done = pool.starmap(train_in_process, [(*cell, epochs) for cell in cells], chunksize=1)
-        seconds = time.perf_counter() - began
+        for _ in range(repeats):
+            began = time.perf_counter()
+            done = pool.starmap(train_in_process, [(*cell, epochs) for cell in cells], chunksize=1)
+            seconds.append(time.perf_counter() - began)
     # Peaks only rise, and the trainings of a process stand in the order in which it did them.
     grown = {process: growth for _, process, growth in done}
-    return seconds, [loss for loss, _, _ in done], peak_memory() + sum(grown.values())
+    return seconds, [loss for loss, _, _ in done], common.peak_memory() + sum(grown.values())
+
+
+@torch.no_grad()
+def logits_of_ours(path):
+    x, weights = common.exchanged(path)
+    if x is None:
+        return []
+    model = Small()
+    model.load_state_dict(weights, strict=True)
+    return model.eval()(x.squeeze(1)).tolist()
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--ways", choices=["both", "turn", "processes"], default="both")
-    args = parser.parse_args()
-    if min(args.samples, args.epochs, args.seeds, args.threads) < 1:
-        parser.error("samples, epochs, seeds and threads must be >= 1")
+    args = common.parse(parser)
 
-    torch.set_num_threads(1)
-    torch.set_num_interop_threads(1)
+    common.use_threads(1)
     DATA.extend(make_rows(args.samples, seed) for seed in range(args.seeds))
     cells = [(name, seed) for seed in range(args.seeds) for name in STRATEGIES]
     ways = {}
     # Processes first, while this one has trained nothing and started no threads.
     for way, run in [("processes", in_processes), ("turn", in_turn)]:
         if args.ways in ("both", way):
-            ways[way] = run(cells, args.threads, args.epochs)
-    way = min(ways, key=lambda way: ways[way][0])
+            ways[way] = run(cells, args.threads, args.epochs, args.repeats)
+    medians = {way: round(statistics.median(result[0]), 6) for way, result in ways.items()}
+    way = min(medians, key=medians.get)
     seconds, losses, peak = ways[way]
 
     def mean(values):
         return sum(values) / len(values)
 
-    rows = args.samples * len(cells)
-    print(
-        json.dumps(
-            {
-                "workload": "mitigation",
-                "framework": "pytorch",
-                "version": torch.__version__,
-                "threads": args.threads,
-                "way": way,
-                "rows": rows,
-                "epochs": args.epochs,
-                "seconds": [round(seconds, 6)],
-                "median_seconds": round(seconds, 6),
-                "seconds_of_ways": {way: round(result[0], 6) for way, result in ways.items()},
-                "rows_per_second": round(rows * args.epochs / seconds, 3),
-                "peak_memory_mb": round(peak, 3),
-                "final_loss": mean(losses),
-                "losses": {
-                    name: mean([loss for loss, cell in zip(losses, cells) if cell[0] == name]) for name in STRATEGIES
-                },
-            }
-        )
+    by_strategy = {name: mean([loss for loss, cell in zip(losses, cells) if cell[0] == name]) for name in STRATEGIES}
+    rows = args.samples * len(cells) * args.epochs
+    common.answer(
+        "pytorch",
+        torch.__version__,
+        args.threads,
+        rows,
+        seconds,
+        mean(losses),
+        peak,
+        logits_of_ours(args.exchange),
+        way=way,
+        seconds_of_ways=medians,
+        losses=by_strategy,
     )
 
 

@@ -1,62 +1,74 @@
 """The PyTorch peer of the training benchmarks: trains the notebook's RealWorldTransformer
 (`--model sequence`), SmallTransformer (`--model small`, one token a row) or HealthcareTransformer
-(`--model healthcare`) on synthetic data on the CPU and prints one JSON line.
+(`--model healthcare`) on synthetic data and prints one JSON line (see common.py).
 
     python benches/peer/training.py --model sequence --rows 800 --epochs 10 --threads 2
     python benches/peer/training.py --model healthcare --rows 990 --sequence 10 --features 12 \\
         --hidden 128 --layers 3 --feed-forward 512 --epochs 5 --threads 2
+    python benches/peer/training.py --model sequence --rows 1024 --sequence 10 --features 256 --hidden 768 \\
+        --heads 12 --layers 12 --feed-forward 3072 --epochs 3 --device cuda
 
-`seconds` holds one entry per repeat: the training of a fresh model for `epochs` epochs,
-without imports, data, model construction and warm-up. `rows_per_second` is
-rows * epochs / median_seconds. `peak_memory_mb` is the whole process's, in MiB.
+A repeat is the training of a fresh model for `epochs` epochs, in eager mode. `number` is the last epoch's mean loss.
+With `--exchange FILE`, `check` holds the logits of our rows under our weights, without dropout.
 """
 
-import argparse
-import json
-import resource
-import statistics
-import time
-
+import common
 import torch
 import torch.nn as nn
 
 
-class Transformer(nn.Module):
-    """The notebook's classes; forward gives logits, for BCEWithLogitsLoss.
+def encoder_layer(args):
+    return nn.TransformerEncoderLayer(
+        d_model=args.hidden,
+        nhead=args.heads,
+        dim_feedforward=args.feed_forward,
+        dropout=0.1,
+        batch_first=True,
+    )
 
-    They differ in the positions, and in the two attentions before the encoder of the healthcare model.
-    """
+
+class Sequence(nn.Module):
+    """RealWorldTransformer; with `healthcare` two attentions stand before the encoder. Forward gives logits."""
 
     def __init__(self, args):
         super().__init__()
         self.feature_embedding = nn.Linear(args.features, args.hidden)
-        small = args.model == "small"
-        self.pos_embedding = None if small else nn.Parameter(torch.randn(1, args.sequence, args.hidden))
+        self.pos_embedding = nn.Parameter(torch.randn(1, args.sequence, args.hidden))
         self.healthcare = args.model == "healthcare"
         if self.healthcare:
             self.clinical_attention = nn.MultiheadAttention(args.hidden, args.heads, batch_first=True)
             self.admin_attention = nn.MultiheadAttention(args.hidden, args.heads, batch_first=True)
-        layer = nn.TransformerEncoderLayer(
-            d_model=args.hidden,
-            nhead=args.heads,
-            dim_feedforward=args.feed_forward,
-            dropout=0.1,
-            batch_first=True,
-        )
-        self.transformer = nn.TransformerEncoder(layer, num_layers=args.layers)
+        self.transformer = nn.TransformerEncoder(encoder_layer(args), num_layers=args.layers)
         self.output = nn.Linear(args.hidden, 1)
 
     def forward(self, x):
-        x = self.feature_embedding(x)
-        if self.pos_embedding is not None:
-            x = x + self.pos_embedding
+        x = self.feature_embedding(x) + self.pos_embedding
         if self.healthcare:
             clinical, _ = self.clinical_attention(x, x, x, need_weights=False)
             admin, _ = self.admin_attention(x, x, x, need_weights=False)
             x = clinical + admin
         x = self.transformer(x)
-        x = x.mean(dim=1)
-        return self.output(x).squeeze(-1)
+        return self.output(x.mean(dim=1)).squeeze(-1)
+
+
+class Small(nn.Module):
+    """SmallTransformer: a row is one token. Forward gives logits."""
+
+    def __init__(self, args):
+        super().__init__()
+        self.input_proj = nn.Linear(args.features, args.hidden)
+        self.transformer_layers = nn.ModuleList(encoder_layer(args) for _ in range(args.layers))
+        self.output_proj = nn.Linear(args.hidden, 1)
+
+    def forward(self, x):
+        x = self.input_proj(x)
+        for layer in self.transformer_layers:
+            x = layer(x)
+        return self.output_proj(x.mean(dim=1)).squeeze(-1)
+
+
+def make_model(args):
+    return Small(args) if args.model == "small" else Sequence(args)
 
 
 def make_data(args):
@@ -64,12 +76,12 @@ def make_data(args):
     torch.manual_seed(args.seed)
     x = torch.randn(args.rows, args.sequence, args.features)
     labels = (x[:, :, 0].mean(dim=1) > 0).float()
-    return x, labels
+    return x.to(args.device), labels.to(args.device)
 
 
 def start(args):
     torch.manual_seed(args.seed + 1)
-    model = Transformer(args).train()
+    model = make_model(args).to(args.device).train()
     return model, torch.optim.Adam(model.parameters(), lr=1e-3)
 
 
@@ -81,7 +93,7 @@ def train(model, optimizer, x, labels, epochs, batch):
         if batch == 0:
             batches = [(x, labels)]
         else:
-            parts = torch.randperm(rows).split(batch)
+            parts = torch.randperm(rows).to(x.device).split(batch)
             batches = ((x[part], labels[part]) for part in parts)
         total = 0.0
         for bx, bl in batches:
@@ -93,8 +105,19 @@ def train(model, optimizer, x, labels, epochs, batch):
     return total / rows
 
 
+@torch.no_grad()
+def logits_of_ours(args):
+    """Logits of our rows under our weights; none without a file."""
+    x, weights = common.exchanged(args.exchange)
+    if x is None:
+        return []
+    model = make_model(args)
+    model.load_state_dict(weights, strict=True)
+    return model.to(args.device).eval()(x.to(args.device)).tolist()
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = common.parser(__doc__)
     parser.add_argument("--model", choices=["sequence", "small", "healthcare"], default="sequence")
     parser.add_argument("--rows", type=int, default=800)
     parser.add_argument("--sequence", type=int, default=30)
@@ -105,42 +128,31 @@ def main():
     parser.add_argument("--feed-forward", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=0, help="0 = full batch")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="auto = cuda if there is one")
     parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    if min(args.rows, args.epochs, args.threads, args.repeats) < 1 or args.batch < 0:
-        parser.error("rows, epochs, threads and repeats must be >= 1, batch >= 0")
+    args = common.parse(parser)
+    if args.batch < 0:
+        parser.error(f"batch is {args.batch}, expected at least 0")
+    if args.device == "auto":
+        args.device = "cuda" if torch.cuda.is_available() else "cpu"
 
-    torch.set_num_threads(args.threads)
-    torch.set_num_interop_threads(1)
+    common.use_threads(args.threads)
     x, labels = make_data(args)
     train(*start(args), x, labels, 1, args.batch)  # warm-up
-
-    seconds = []
+    synchronize = torch.cuda.synchronize if args.device == "cuda" else lambda: None
+    seconds, number = [], None
     for _ in range(args.repeats):
         model, optimizer = start(args)
-        began = time.perf_counter()
-        final_loss = train(model, optimizer, x, labels, args.epochs, args.batch)
-        seconds.append(time.perf_counter() - began)
-
-    median = statistics.median(seconds)
-    print(
-        json.dumps(
-            {
-                "workload": args.model,
-                "framework": "pytorch",
-                "version": torch.__version__,
-                "threads": args.threads,
-                "rows": args.rows,
-                "epochs": args.epochs,
-                "seconds": [round(s, 6) for s in seconds],
-                "median_seconds": round(median, 6),
-                "rows_per_second": round(args.rows * args.epochs / median, 3),
-                "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 3),
-                "final_loss": final_loss,
-            }
+        synchronize()
+        once, number = common.timed(
+            lambda: train(model, optimizer, x, labels, args.epochs, args.batch), 1, synchronize
         )
+        seconds += once
+    peak = common.peak_memory()
+    check = logits_of_ours(args)
+    rows = args.rows * args.epochs
+    common.answer(
+        "pytorch", torch.__version__, args.threads, rows, seconds, number, peak, check, device=args.device
     )
 
 

@@ -31,8 +31,7 @@ fn main() -> ExitCode {
         command.arg("--quiet");
     }
     command.args(["--package", "disentangle-experiments", "--bin", "disentangle"]);
-    if let Some(backend) = backend(&arguments) {
-        let features = features(&backend);
+    if let Some(features) = features(&arguments) {
         if features.split(',').any(|feature| feature == "tch") {
             ci::find_libtorch(&mut command);
         }
@@ -62,25 +61,51 @@ fn become_it(mut command: Command) -> ExitCode {
     }
 }
 
-/// The backend that must be compiled in beside the default one.
-fn backend(arguments: &[String]) -> Option<String> {
-    let mut arguments = arguments.iter();
-    while let Some(argument) = arguments.next() {
-        let value = match argument.strip_prefix("--backend") {
-            Some("") => arguments.next().cloned(),
-            Some(rest) => rest.strip_prefix('=').map(Into::into),
-            None => continue,
+/// The features that compile in what `--backend` and `--backends` name beside the default one, separated by commas.
+fn features(arguments: &[String]) -> Option<String> {
+    let mut found: Vec<&str> = Vec::new();
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let named = match word.split_once('=') {
+            Some(("--backend" | "--backends", named)) => Some(named),
+            None if word == "--backend" || word == "--backends" => words.next().map(String::as_str),
+            _ => None,
         };
-        return value.filter(|name| ["tch", "tch-cuda", "wgpu", "cuda"].contains(&name.as_str()));
+        for backend in named.into_iter().flat_map(|named| named.split(',')) {
+            let feature = match backend {
+                "tch" | "tch-cuda" => "tch",
+                "wgpu" => "wgpu",
+                "cuda" => "cuda",
+                // The default one, or one that the program refuses.
+                _ => continue,
+            };
+            if !found.contains(&feature) {
+                found.push(feature);
+            }
+        }
     }
-    None
+    (!found.is_empty()).then(|| found.join(","))
 }
 
-/// The features that compile backends in, both separated by commas: a backend on CUDA may be one with its CPU's.
-fn features(backends: &str) -> String {
-    let feature = |backend: &str| match backend {
-        "tch-cuda" => "tch".to_string(),
-        other => other.to_string(),
-    };
-    backends.split(',').map(feature).collect::<Vec<_>>().join(",")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends_become_features() {
+        let check = |arguments: &str, expected: Option<&str>| {
+            let words: Vec<String> = arguments.split(' ').map(String::from).collect();
+            assert_eq!(features(&words).as_deref(), expected, "{arguments}");
+        };
+        check("experiment finance", None);
+        check("experiment finance --backend flex", None);
+        check("experiment finance --backend wgpu --fast", Some("wgpu"));
+        check("experiment finance --backend=cuda", Some("cuda"));
+        check("bench --backends flex,tch", Some("tch"));
+        check("bench --backends=wgpu,tch-cuda,tch --json", Some("wgpu,tch"));
+        check("bench --backend tch --backend cuda,flex", Some("tch,cuda"));
+        check("bench --backend", None);
+        check("bench --backends abacus", None);
+        check("bench --backendsless wgpu", None);
+    }
 }

@@ -325,8 +325,8 @@ fn folders_and_weights() {
             "expected a volatility above 0",
         ),
         (
-            vec!["bench", "--workloads", "all"],
-            "unknown workload `all`; expected one of: finance",
+            vec!["bench", "--workloads", "moon"],
+            "unknown workload `moon`; expected one of: all, small, finance",
         ),
     ] {
         let output = disentangle(folder.path()).args(&command).output().unwrap();

@@ -1,415 +1,170 @@
-//! `bench`: our work beside a peer's in Python, in one go.
+//! `bench`: workloads, backends and threads against each other and against peers in Python.
+//!
+//! Every cell of the matrix runs in a process of its own, ours (`bench-cell`) as well as a peer's script: its peak
+//! memory is its own, and a crash loses one cell. Those that are compared with each other take turns, A B A B, each
+//! with half of the repeats, so that a machine that slows down slows down all of them. What must agree is exchanged as
+//! a safetensors file: the rows and, where there is a model, our initial weights, which the peer loads strictly.
 
-mod causal;
-mod mitigation;
-mod records;
+mod arguments;
+mod document;
+mod exchange;
+mod growth;
+mod machine;
+mod matrix;
+mod measure;
+mod process;
+mod report;
+mod results;
+mod table;
+#[cfg(test)]
+mod tests;
+mod work;
+mod workloads;
 
-use std::{path::Path, process::Command, sync::atomic::AtomicBool, time::Instant};
+use std::{path::Path, sync::atomic::Ordering};
 
-use burn::tensor::Device;
-use chrono::NaiveDateTime;
-use disentangle_analysis::{Pca, probing, spectra::Spectrum};
-use disentangle_data::{Dataset, InputLayer, Scaler, Seed, Split, Window, synthetic::SyntheticConfig};
-use disentangle_models::{
-    Classifier, HealthcareConfig, LargeConfig, Model, ModelConfig, SequenceConfig, SmallConfig, parallel,
-    train::{Control, Erm, Loss, Monitor, Task, TrainConfig, train},
-};
-use ndarray::{Array2, Array3};
-use serde_json::{Value, json};
+use chrono::Utc;
+use disentangle_report::{RunDir, State, page, save_figures, write_file};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::ExperimentError;
+pub use arguments::{BenchArguments, CellArguments};
 
-/// Epochs of every training but `ehr`.
-const EPOCHS: usize = 10;
-/// Epochs of `ehr`; its peer is told the same.
-const EHR_EPOCHS: usize = 5;
-const REPEATS: usize = 3;
+use crate::{CANCEL, ExperimentError};
+use arguments::Plan;
+use document::{Document, SCHEMA_VERSION};
+use machine::Machine;
+use matrix::Comparison;
+use measure::{Answer, Job};
+use process::Place;
 
-/// Something to time.
-struct Workload {
-    name: &'static str,
-    ours: fn(&Device, usize) -> Result<Value, ExperimentError>,
-    /// A script, and its arguments beside `--threads`; `None` where there is nobody to compare with.
-    peer: Option<(&'static str, &'static [&'static str])>,
-}
-
-const TRAINING: &str = include_str!("../../../../benches/peer/training.py");
-const CAPACITY: &str = include_str!("../../../../benches/peer/capacity.py");
-const MATRICES: &str = include_str!("../../../../benches/peer/matrices.py");
-
-const CAUSAL: &str = include_str!("../../../../benches/peer/causal.py");
-const MITIGATION: &str = include_str!("../../../../benches/peer/mitigation.py");
-
-const WORKLOADS: [Workload; 11] = [
-    Workload {
-        name: "finance",
-        ours: finance,
-        peer: Some((TRAINING, &["--model", "sequence", "--rows", "800", "--batch", "0"])),
-    },
-    Workload {
-        name: "small",
-        ours: small,
-        peer: Some((
-            TRAINING,
-            &[
-                "--model",
-                "small",
-                "--rows",
-                "1000",
-                "--sequence",
-                "1",
-                "--features",
-                "50",
-                "--batch",
-                "32",
-            ],
-        )),
-    },
-    Workload {
-        name: "ehr",
-        ours: ehr,
-        peer: Some((
-            TRAINING,
-            &[
-                "--model",
-                "healthcare",
-                "--rows",
-                "990",
-                "--sequence",
-                "10",
-                "--features",
-                "12",
-                "--hidden",
-                "128",
-                "--layers",
-                "3",
-                "--feed-forward",
-                "512",
-                "--epochs",
-                "5",
-                "--batch",
-                "0",
-            ],
-        )),
-    },
-    Workload {
-        name: "capacity",
-        ours: capacity,
-        peer: Some((CAPACITY, &[])),
-    },
-    Workload {
-        name: "spectrum",
-        ours: |_, _| matrices("spectrum"),
-        peer: Some((MATRICES, &["--what", "spectrum"])),
-    },
-    Workload {
-        name: "pca",
-        ours: |_, _| matrices("pca"),
-        peer: Some((MATRICES, &["--what", "pca"])),
-    },
-    Workload {
-        name: "capture",
-        ours: capture,
-        peer: None,
-    },
-    Workload {
-        name: "records",
-        ours: |_, _| records::records(),
-        peer: None,
-    },
-    Workload {
-        name: "effect-map",
-        ours: causal::effect_map,
-        peer: Some((CAUSAL, &["--what", "effect-map"])),
-    },
-    Workload {
-        name: "neurons",
-        ours: causal::neurons,
-        peer: Some((CAUSAL, &["--what", "neurons"])),
-    },
-    Workload {
-        name: "mitigation",
-        ours: mitigation::mitigation,
-        peer: Some((MITIGATION, &[])),
-    },
-];
-
-/// Runs the named workloads, and the peer where a Python with torch and numpy is given. Returns one JSON document.
-pub fn bench(
-    workloads: &[String],
-    peer: Option<&Path>,
-    device: &Device,
-    threads: usize,
-) -> Result<Value, ExperimentError> {
-    let chosen: Vec<&Workload> = workloads
-        .iter()
-        .map(|name| {
-            let found = WORKLOADS.iter().find(|workload| workload.name == name);
-            found.ok_or_else(|| {
-                let names = WORKLOADS.map(|workload| workload.name).join(", ");
-                ExperimentError::Input(format!("unknown workload `{name}`; expected one of: {names}"))
-            })
-        })
-        .collect::<Result<_, _>>()?;
-    let mut results = Vec::new();
-    for workload in chosen {
-        let ours = (workload.ours)(device, threads)?;
-        let theirs = match (peer, workload.peer) {
-            (Some(python), Some((script, arguments))) => Some(run_peer(python, script, arguments, threads)?),
-            _ => None,
-        };
-        let ratio = theirs
-            .as_ref()
-            .and_then(|peer| Some(peer["median_seconds"].as_f64()? / ours["median_seconds"].as_f64()?));
-        results.push(json!({"workload": workload.name, "ours": ours, "peer": theirs, "peer_over_ours": ratio}));
+/// Measures what is asked, writes what `--out` and `--results` name, and returns what is printed: a table, or one JSON
+/// document.
+///
+/// Fails for unknown workloads, backends that are not compiled in, a peer that is no Python with torch, and a folder
+/// that holds anything, all before the first measurement. A cell that fails afterwards is a row with its message.
+pub fn run(arguments: &BenchArguments) -> Result<String, ExperimentError> {
+    let plan = arguments.plan()?;
+    let place = Place::new(arguments.peer.as_deref())?;
+    for &backend in &plan.backends {
+        place.probe(backend)?;
     }
-    Ok(json!({"schema_version": 1, "threads": threads, "results": results}))
-}
-
-/// Standard normal rows; the label is the sign of the first feature's mean over time, as the peer's.
-fn rows(count: usize, sequence: usize, features: usize) -> Dataset {
-    let mut rng = Seed::new(0).child("bench").rng();
-    let rows = Array2::from_shape_simple_fn((count * sequence, features), || rng.normal() as f32);
-    let windows = (0..count).map(|row| {
-        let start = row * sequence;
-        let sum: f32 = (start..start + sequence).map(|r| rows[[r, 0]]).sum();
-        Window {
-            start,
-            target: start + sequence,
-            time: NaiveDateTime::default(),
-            subject: 0,
-            environment: 0,
-            label: f32::from(u8::from(sum > 0.0)),
-            shortcut: None,
-            split: Split::Train,
-        }
-    });
-    Dataset {
-        name: "bench".into(),
-        simulated: true,
-        lookback: sequence,
-        features: (0..features).map(|f| f.to_string()).collect(),
-        groups: Vec::new(),
-        windows: windows.collect(),
-        rows,
-        subjects: vec!["bench".into()],
-        environments: vec!["bench".into()],
-        scaler: Scaler::identity(features),
-        layer: InputLayer::default(),
-        shared_validation: false,
-        notices: Vec::new(),
-    }
-}
-
-/// Times a piece of work after a warm-up; `work` returns a number to compare with the peer's.
-fn timed(
-    rows: usize,
-    repeats: usize,
-    mut warm_up: impl FnMut() -> Result<f64, ExperimentError>,
-    mut work: impl FnMut() -> Result<f64, ExperimentError>,
-) -> Result<Value, ExperimentError> {
-    warm_up()?;
-    let (mut seconds, mut last) = (Vec::new(), 0.0);
-    for _ in 0..repeats {
-        let start = Instant::now();
-        last = work()?;
-        seconds.push(start.elapsed().as_secs_f64());
-    }
-    seconds.sort_by(f64::total_cmp);
-    let median = seconds[seconds.len() / 2];
-    Ok(json!({
-        "framework": "disentangle",
-        "rows": rows,
-        "seconds": seconds,
-        "median_seconds": median,
-        "rows_per_second": rows as f64 / median,
-        "peak_memory_mb": peak_memory(),
-        "final_loss": last,
-    }))
-}
-
-/// Trains for `epochs` and returns the last epoch's training loss.
-fn fit(
-    model: &Model,
-    dataset: &Dataset,
-    batch: usize,
-    epochs: usize,
-    device: &Device,
-    threads: usize,
-) -> Result<f64, ExperimentError> {
-    let windows = dataset.part(Split::Train);
-    let task = Task {
-        dataset,
-        train: &windows,
-        // The peer does not validate; one row is the least that the engine takes.
-        validation: &windows[..1],
-        loss: Loss::Bce,
+    let versions = place.versions()?;
+    let out = arguments.out.as_deref();
+    let mut folder = out
+        .map(|out| RunDir::create(Path::new("runs"), Some(out), "bench", 0, ""))
+        .transpose()?;
+    let mut document = Document {
+        schema_version: SCHEMA_VERSION,
+        date: Utc::now().format("%Y-%m-%d").to_string(),
+        machine: Machine::read(versions),
+        cells: Vec::new(),
+        growth: None,
     };
-    let config = TrainConfig {
-        epochs,
-        batch,
-        patience: 0,
-        monitor: Monitor::Off,
-        ..TrainConfig::default()
-    };
-    let control = Control {
-        threads,
-        cancel: &AtomicBool::new(false),
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(model, &task, &mut Erm, &config, Seed::new(0), device, control)?;
-    Ok(trained.history.last().map_or(f64::NAN, |epoch| epoch.train_loss))
-}
-
-fn finance(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
-    let dataset = rows(800, 30, 5);
-    let model = ModelConfig::Sequence(SequenceConfig::new(5, 30)).init(Seed::new(0), device)?;
-    let run = |epochs| fit(&model, &dataset, 0, epochs, device, threads);
-    timed(800 * EPOCHS, REPEATS, || run(1), || run(EPOCHS))
-}
-
-fn small(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
-    let dataset = rows(1000, 1, 50);
-    let model = ModelConfig::Small(SmallConfig::new(50)).init(Seed::new(0), device)?;
-    let run = |epochs| fit(&model, &dataset, 32, epochs, device, threads);
-    timed(1000 * EPOCHS, REPEATS, || run(1), || run(EPOCHS))
-}
-
-/// The healthcare model at the notebook's sizes; both attentions see all features, as there.
-fn ehr(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
-    let dataset = rows(990, 10, 12);
-    let model = ModelConfig::Healthcare(HealthcareConfig::shared(12, 10)).init(Seed::new(0), device)?;
-    let run = |epochs| fit(&model, &dataset, 0, epochs, device, threads);
-    timed(990 * EHR_EPOCHS, REPEATS, || run(1), || run(EHR_EPOCHS))
-}
-
-/// The notebook's 45 trainings, side by side on the threads.
-fn capacity(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
-    let mut cells = Vec::new();
-    for features in [3, 5, 7] {
-        for hidden in [32, 64, 128] {
-            cells.extend((0..5).map(|seed| (features, hidden, seed)));
+    let measured = measure(&plan, &place, &mut document, folder.as_ref())
+        .and_then(|()| write(&document, folder.as_ref(), arguments.results.as_deref()));
+    if let Some(folder) = &mut folder {
+        match &measured {
+            Ok(()) => folder.set(State::Done, None)?,
+            Err(ExperimentError::Interrupted) => folder.set(State::Interrupted, None)?,
+            Err(error) => folder.set(State::Failed, Some(error.to_string()))?,
         }
     }
-    let one = |&(features, hidden, seed): &(usize, usize, u64), epochs: usize| {
-        let data = SyntheticConfig {
-            features,
-            ..SyntheticConfig::multifeature()
-        };
-        let dataset = data.dataset(Seed::new(seed))?;
-        let config = SmallConfig {
-            hidden,
-            ..SmallConfig::new(dataset.features.len())
-        };
-        let model = ModelConfig::Small(config).init(Seed::new(seed), device)?;
-        fit(&model, &dataset, 32, epochs, device, 1)
-    };
-    let all = || {
-        let losses = parallel::map(threads, &cells, |cell| one(cell, EPOCHS));
-        let losses: Vec<f64> = losses.into_iter().collect::<Result<_, ExperimentError>>()?;
-        Ok(losses.iter().sum::<f64>() / losses.len() as f64)
-    };
-    timed(1000 * cells.len() * EPOCHS, 1, || one(&cells[0], 1), all)
-}
-
-/// Singular values or principal components of 10,000 x 768 normal values; the number is the effective rank.
-fn matrices(what: &str) -> Result<Value, ExperimentError> {
-    let mut rng = Seed::new(0).child("matrix").rng();
-    let x = Array2::from_shape_simple_fn((10_000, 768), || rng.normal());
-    let rank = |x: ndarray::ArrayView2<f64>| -> Result<f64, ExperimentError> {
-        let spectrum = Spectrum::new("matrix", x)?;
-        Ok(spectrum.effective_rank().unwrap_or(f64::NAN))
-    };
-    let pca = |x: ndarray::ArrayView2<f64>| -> Result<f64, ExperimentError> {
-        let pca = Pca::fit(x).map_err(|error| ExperimentError::Failed(error.to_string()))?;
-        let s = pca.variance.mapv(f64::sqrt);
-        let p = &s / s.sum();
-        Ok((-p.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum::<f64>()).exp())
-    };
-    let few = x.slice(ndarray::s![..1600, ..]);
-    if what == "pca" {
-        timed(10_000, REPEATS, || pca(few), || pca(x.view()))
-    } else {
-        timed(10_000, REPEATS, || rank(few), || rank(x.view()))
+    measured?;
+    if arguments.json {
+        return json(&document);
     }
-}
-
-/// Every site of a 12-layer, 768-wide model over 10,000 rows: the peak memory is the figure of interest.
-fn capture(device: &Device, _threads: usize) -> Result<Value, ExperimentError> {
-    let model = ModelConfig::Large(LargeConfig::new(64, 2)).init(Seed::new(0), device)?;
-    let sites: Vec<String> = model.sites().into_iter().map(|site| site.name).collect();
-    let mut rng = Seed::new(0).child("capture").rng();
-    let x = Array3::from_shape_simple_fn((10_000, 2, 64), || rng.normal() as f32);
-    let work = || {
-        let captured = probing::capture(&model, x.view(), &sites, 1_400_000_000, device)?;
-        Ok(captured.len() as f64)
-    };
-    timed(10_000, 1, || Ok(0.0), work)
-}
-
-/// The process's largest resident set so far, where the system tells.
-fn peak_memory() -> Option<f64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace()
-        .nth(1)?
-        .parse::<f64>()
-        .ok()
-        .map(|kilobytes| kilobytes / 1024.0)
-}
-
-fn run_peer(python: &Path, script: &str, arguments: &[&str], threads: usize) -> Result<Value, ExperimentError> {
-    let failed = |reason: String| {
-        ExperimentError::Input(format!(
-            "--peer {}: {reason}; expected a Python with torch and numpy",
-            python.display()
-        ))
-    };
-    let mut command = Command::new(python);
-    command.args(["-c", script]).args(arguments);
-    command.args(["--threads", &threads.to_string()]);
-    let output = command.output().map_err(|error| failed(error.to_string()))?;
-    if !output.status.success() {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        return Err(failed(
-            reason.lines().last().unwrap_or("it failed without a word").to_string(),
-        ));
+    let mut text = table::table(&document);
+    if let Some(folder) = &folder {
+        text += &format!("report: {}\n", folder.path().join("report.html").display());
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(text.trim()).map_err(|error| failed(format!("its answer is no JSON: {error}")))
+    Ok(text)
 }
 
-/// The document as a table.
-pub fn table(document: &Value) -> String {
-    let mut text = format!(
-        "{:<10} {:<13} {:>9} {:>12} {:>12} {:>14}\n",
-        "workload", "framework", "seconds", "rows/s", "peak MB", "loss or rank"
-    );
-    for result in document["results"].as_array().into_iter().flatten() {
-        for side in [&result["ours"], &result["peer"]] {
-            if side.is_null() {
-                continue;
-            }
-            let number = |key: &str, digits: usize| {
-                side[key]
-                    .as_f64()
-                    .map_or_else(|| "–".into(), |value| format!("{value:.digits$}"))
-            };
-            text += &format!(
-                "{:<10} {:<13} {:>9} {:>12} {:>12} {:>14}\n",
-                result["workload"].as_str().unwrap_or_default(),
-                side["framework"].as_str().unwrap_or_default(),
-                number("median_seconds", 3),
-                number("rows_per_second", 0),
-                number("peak_memory_mb", 0),
-                number("final_loss", 4),
-            );
-        }
-        if let Some(ratio) = result["peer_over_ours"].as_f64() {
-            text += &format!("{:<10} {ratio:.2} times as fast as the peer\n", "");
+/// The body of one cell's process: one JSON line. With `--repeats 0` only the backend is opened.
+///
+/// Fails for an unknown workload, a backend that is not compiled in, and where the work fails.
+pub fn cell(arguments: &CellArguments) -> Result<String, ExperimentError> {
+    let workload = workloads::find(&arguments.workload)?;
+    let device = arguments.backend.open()?;
+    let threads = arguments.threads.max(1);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    let mut answer = match arguments.repeats {
+        0 => Answer::default(),
+        repeats => (workload.ours)(&Job {
+            device: &device,
+            threads,
+            repeats,
+            sizes: arguments.sizes,
+            exchange: arguments.exchange.as_deref(),
+        })?,
+    };
+    answer.framework = arguments.backend.name().into();
+    answer.version = env!("CARGO_PKG_VERSION").into();
+    answer.threads = threads;
+    let line = serde_json::to_string(&answer).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    Ok(line + "\n")
+}
+
+/// Fills the document, and keeps what there is after every comparison.
+fn measure(
+    plan: &Plan,
+    place: &Place,
+    document: &mut Document,
+    folder: Option<&RunDir>,
+) -> Result<(), ExperimentError> {
+    let comparisons = plan.comparisons();
+    let bar = progress(comparisons.len());
+    for comparison in &comparisons {
+        bar.set_message(comparison.to_string());
+        document.cells.extend(matrix::compare(place, comparison)?);
+        bar.inc(1);
+        if let Some(folder) = folder {
+            folder.write_json("bench.json", document)?;
         }
     }
-    text
+    bar.finish_and_clear();
+    if plan.growth {
+        let backend = plan.backends[0];
+        let most = plan.threads.iter().copied().max().unwrap_or(1);
+        let compare = |comparison: &Comparison| matrix::compare(place, comparison);
+        document.growth = Some(growth::measure(backend, most, plan.repeats, &progress, compare)?);
+    }
+    Ok(())
+}
+
+/// A bar on stderr; hidden where that is no terminal.
+fn progress(steps: usize) -> ProgressBar {
+    let bar = ProgressBar::new(steps as u64);
+    let style = ProgressStyle::with_template("{msg:<32} {bar:32} {pos}/{len}  {elapsed} elapsed, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
+
+fn write(document: &Document, folder: Option<&RunDir>, results: Option<&Path>) -> Result<(), ExperimentError> {
+    if let Some(folder) = folder {
+        folder.write_json("bench.json", document)?;
+        let report = report::report(document);
+        save_figures(&report, &folder.path().join("figures"))?;
+        folder.write("report.html", page(&report).as_bytes())?;
+    }
+    if let Some(results) = results {
+        write_file(results, results::markdown(document).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn json(document: &Document) -> Result<String, ExperimentError> {
+    let text = serde_json::to_string_pretty(document).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    Ok(text + "\n")
+}
+
+/// Fails once Ctrl-C was pressed.
+fn go_on() -> Result<(), ExperimentError> {
+    match CANCEL.load(Ordering::Relaxed) {
+        true => Err(ExperimentError::Interrupted),
+        false => Ok(()),
+    }
 }

@@ -1,7 +1,5 @@
 //! The mitigation suite: trainings by several strategies side by side, as `experiment mitigate` runs them by default.
 
-use std::sync::atomic::AtomicBool;
-
 use burn::tensor::Device;
 use disentangle_data::{Dataset, Role, Seed, Split};
 use disentangle_mitigation::{Given, MitigationError, strategies};
@@ -11,8 +9,12 @@ use disentangle_models::{
 };
 use serde_json::{Map, Value};
 
-use super::{EPOCHS, timed};
-use crate::{ExperimentError, mitigate::MitigateSettings};
+use super::EPOCHS;
+use crate::{
+    CANCEL, ExperimentError,
+    bench::measure::{Answer, Job},
+    mitigate::MitigateSettings,
+};
 
 /// Plain training, and one strategy for each way in which a step can differ: gradients of parts, other rows and
 /// weights of groups, other inputs.
@@ -26,8 +28,8 @@ struct Training {
 }
 
 /// Four strategies, five trainings each, all epochs without validation; the number is the mean of their last losses.
-pub(super) fn mitigation(device: &Device, threads: usize) -> Result<Value, ExperimentError> {
-    let settings = MitigateSettings::default();
+pub(crate) fn mitigation(job: &Job) -> Result<Answer, ExperimentError> {
+    let (device, settings) = (job.device, MitigateSettings::default());
     let trainings = (0..settings.repeats as u64).map(|repeat| {
         let seed = Seed::new(repeat);
         let dataset = settings.data.synthetic.dataset(seed)?;
@@ -39,17 +41,15 @@ pub(super) fn mitigation(device: &Device, threads: usize) -> Result<Value, Exper
         .iter()
         .flat_map(|training| STRATEGIES.map(|name| (training, name)))
         .collect();
-    let mut losses: Vec<f64> = Vec::new();
     let all = || {
-        let found = parallel::map(threads, &cells, |(training, name)| {
+        let found = parallel::map(job.threads, &cells, |(training, name)| {
             last_loss(&settings, training, name, EPOCHS, device)
         });
-        losses = found.into_iter().collect::<Result<_, ExperimentError>>()?;
-        Ok(mean(&losses))
+        found.into_iter().collect::<Result<Vec<f64>, ExperimentError>>()
     };
-    let warm_up = || last_loss(&settings, &trainings[0], STRATEGIES[0], 1, device);
+    let warm_up = || last_loss(&settings, &trainings[0], STRATEGIES[0], 1, device).map(|_| ());
     let rows = settings.data.synthetic.samples * cells.len() * EPOCHS;
-    let mut measured = timed(rows, 1, warm_up, all)?;
+    let (mut answer, losses) = job.time(rows, warm_up, all)?;
     let by_strategy: Map<String, Value> = STRATEGIES
         .iter()
         .map(|&name| {
@@ -58,8 +58,10 @@ pub(super) fn mitigation(device: &Device, threads: usize) -> Result<Value, Exper
             (name.to_string(), mean(&own).into())
         })
         .collect();
-    measured["losses"] = by_strategy.into();
-    Ok(measured)
+    answer.number = Some(mean(&losses));
+    answer.extra.insert("losses".into(), by_strategy.into());
+    job.check_logits(&mut answer, &trainings[0].start, &trainings[0].dataset)?;
+    Ok(answer)
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -100,7 +102,7 @@ fn last_loss(
             seed: training.seed,
             device,
             threads: 1,
-            cancel: &AtomicBool::new(false),
+            cancel: &CANCEL,
         })
         .map_err(failed)?;
     Ok(trained
