@@ -127,7 +127,11 @@ pub(crate) fn by_rename<E: From<std::io::Error>>(
 ) -> Result<(), E> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
     write(&temporary)
-        .and_then(|()| Ok(std::fs::rename(&temporary, path)?))
+        .and_then(|()| {
+            // Otherwise the new name may stand before its content when the power fails.
+            std::fs::OpenOptions::new().write(true).open(&temporary)?.sync_all()?;
+            Ok(std::fs::rename(&temporary, path)?)
+        })
         .inspect_err(|_| {
             // Its own failure adds nothing to the error that is returned.
             let _ = std::fs::remove_file(&temporary);

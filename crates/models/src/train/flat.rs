@@ -76,6 +76,9 @@ pub(super) fn gather(sum: &mut [f32], pieces: &[Piece], first: bool, threads: us
             None => {}
         }
     }
+    if first && !rest.is_empty() {
+        jobs.push((rest, None));
+    }
     let count: usize = jobs.iter().map(|(own, _)| own.len()).sum();
     let several = if count > WORTH { threads.max(1) } else { 1 };
     let size = jobs.len().div_ceil(several).max(1);
