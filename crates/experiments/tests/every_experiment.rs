@@ -62,6 +62,11 @@ fn folders_are_whole_and_threads_change_no_bit() {
                 "{name}: {file} depends on the number of threads"
             );
         }
+        let config = std::fs::read_to_string(folder.path().join("one/config.toml")).unwrap();
+        assert!(
+            config.parse::<toml::Table>().is_ok(),
+            "{name}: its config.toml cannot be read"
+        );
         let metrics = std::fs::read(folder.path().join("one/metrics.json")).unwrap();
         assert!(printed == metrics, "{name}: --json prints metrics.json");
         let json: Value = serde_json::from_slice(&metrics).unwrap();

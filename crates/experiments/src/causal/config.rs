@@ -80,6 +80,7 @@ pub struct CausalSettings {
     /// Nodes of integrated gradients.
     pub steps: usize,
     /// `gauss-legendre` or `midpoint`.
+    #[serde(rename = "attribution_rule")]
     pub rule: Rule,
 }
 
