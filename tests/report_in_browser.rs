@@ -144,6 +144,7 @@ fn report(experiment: &Registered, folder: &Path) -> String {
         resume: None,
         fast,
         checkpoint_every: Duration::from_hours(1),
+        report: true,
     })
     .unwrap();
     std::fs::read_to_string(finished.path.join("report.html")).unwrap()

@@ -89,6 +89,8 @@ pub struct Options {
     pub fast: bool,
     /// The shortest time between two checkpoints.
     pub checkpoint_every: Duration,
+    /// Whether report and figures are drawn; the command `report` draws them later from a run's numbers.
+    pub report: bool,
 }
 
 /// What a command prints.
@@ -257,7 +259,7 @@ fn run_seeds<E: Experiment>(
     };
     if options.seeds == 1 {
         let outcome = E::run(config, input, &context(options.seed, String::new()))?;
-        return write_outcome(run, "", &outcome);
+        return write_outcome(run, "", &outcome, options.report);
     }
     let mut outcomes = Vec::new();
     for seed in (0..options.seeds as u64).map(|offset| options.seed + offset) {
@@ -270,26 +272,32 @@ fn run_seeds<E: Experiment>(
             }
             Err(_) => {
                 let outcome = E::run(config, input, &context)?;
-                write_outcome(run, &context.prefix, &outcome)?;
+                write_outcome(run, &context.prefix, &outcome, options.report)?;
                 run.remove(&context.name("checkpoint"))?;
                 outcome
             }
         };
         outcomes.push(outcome);
     }
-    write_outcome(run, "", &Aggregate::new(E::NAME, options.seed, &outcomes))
+    let aggregate = Aggregate::new(E::NAME, options.seed, &outcomes);
+    write_outcome(run, "", &aggregate, options.report)
 }
 
-/// `metrics.json`, `metrics.parquet`, figures and the report of one outcome.
+/// `metrics.json`, `metrics.parquet`, and if it `draws`, figures and the report of one outcome.
 pub fn write_outcome(
     run: &RunDir,
     prefix: &str,
     outcome: &(impl Serialize + Render),
+    draws: bool,
 ) -> Result<Finished, ExperimentError> {
     let folder = run.path().join(prefix);
-    let report = outcome.report();
-    save_figures(&report, &folder.join("figures"))?;
-    run.write(&format!("{prefix}report.html"), page(&report).as_bytes())?;
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| ExperimentError::Failed(format!("{}: {error}", folder.display())))?;
+    if draws {
+        let report = outcome.report();
+        save_figures(&report, &folder.join("figures"))?;
+        run.write(&format!("{prefix}report.html"), page(&report).as_bytes())?;
+    }
     write_metrics(&folder, &outcome.rows())?;
     let path = run.write_json(&format!("{prefix}metrics.json"), outcome)?;
     let json = std::fs::read_to_string(&path)

@@ -20,6 +20,7 @@
 //!     resume: None,
 //!     fast: true,
 //!     checkpoint_every: Duration::from_secs(2),
+//!     report: true,
 //! };
 //! println!("{}", execute::<Finance>(&options)?.summary);
 //! # Ok::<(), disentangle_experiments::ExperimentError>(())

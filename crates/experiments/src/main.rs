@@ -310,6 +310,7 @@ fn experiment(name: &str, arguments: &RunArguments, sets: &[String]) -> Result<(
         resume: arguments.resume.clone(),
         fast: arguments.fast,
         checkpoint_every: Duration::from_secs(arguments.checkpoint_seconds),
+        report: true,
     })?;
     commands::export_after(&finished.path, &arguments.export, arguments.quiet);
     if arguments.json {

@@ -27,6 +27,8 @@ fn capacity(folder: &Path, hidden: &str) -> Command {
         "capacity",
         "--fast",
         "--quiet",
+        // Reports are large, which the test of a full disk needs.
+        "--reports",
         "--seeds",
         "2",
         "--grid",
@@ -45,7 +47,16 @@ fn slow() -> Vec<&'static str> {
 /// A sweep of one such run.
 fn finance(folder: &Path, out: &str) -> Command {
     let mut command = disentangle(folder);
-    command.args(["sweep", "finance", "--grid", "epochs=30", "--quiet", "--workers", "1"]);
+    command.args([
+        "sweep",
+        "finance",
+        "--grid",
+        "epochs=30",
+        "--quiet",
+        "--reports",
+        "--workers",
+        "1",
+    ]);
     command.args(["--checkpoint-seconds", "0", "--out", out]);
     command.args(slow().iter().flat_map(|set| ["--set", set]));
     command

@@ -149,7 +149,12 @@ fn own_keys(text: &str, point: &Map<String, Value>, canonical: fn(&str) -> &str)
     let Ok(Value::Object(keys)) = serde_json::from_str(text) else {
         return Some(text.into());
     };
-    let is_own = |key: &str, value: &Value| point.get(canonical(key)).is_none_or(|given| !same(given, value));
+    let is_own = |key: &str, value: &Value| {
+        // A list of one strategy is that strategy.
+        let list = || point.get("strategies").filter(|_| key == "strategy");
+        let given = point.get(canonical(key)).or_else(list);
+        given.is_none_or(|given| !same(given, value))
+    };
     let own: Map<String, Value> = keys.into_iter().filter(|(key, value)| is_own(key, value)).collect();
     (!own.is_empty()).then(|| Value::Object(own).to_string())
 }

@@ -38,6 +38,9 @@ pub struct SweepArguments {
     /// Runs at a time on this machine; as many as its cores allow if absent.
     #[arg(long)]
     pub(super) workers: Option<usize>,
+    /// Draws report and figures of every run too, about 5 MB each; without it `report RUN` draws those of one.
+    #[arg(long)]
+    pub(super) reports: bool,
     /// Threads of each run; 1 if absent, or what `--workers` leaves. Changes no number.
     #[arg(long)]
     pub(super) threads: Option<usize>,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -42,10 +43,22 @@ pub(super) struct Collected {
 pub(super) fn collect(sweep: &SweepDir) -> Result<(Collected, String), ExperimentError> {
     let collected = read(sweep)?;
     let report = render::report(&collected);
-    save_figures(&report, &sweep.path().join("figures"))?;
+    let figures = sweep.path().join("figures");
+    clear(&figures);
+    save_figures(&report, &figures)?;
     write_file(&report_path(sweep.path()), page(&report).as_bytes())?;
     let json = sweep.write_json("metrics.json", &collected.outcome)?;
     Ok((collected, json))
+}
+
+/// Removes the figures of an earlier collection, which may have had more.
+fn clear(figures: &Path) {
+    for entry in fs::read_dir(figures).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with("number-") {
+            // One that cannot be removed is no reason to have no report.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Where a sweep's report lies.
@@ -75,7 +88,11 @@ fn read(folder: &SweepDir) -> Result<Collected, ExperimentError> {
                         gathered.add(&rows);
                         writer.add(rows, values(run, sweep))?;
                     }
-                    Err(error) => state = RunState::Failed(error.to_string()),
+                    Err(error) => {
+                        eprintln!("failed: {}: {error}", run.hash);
+                        folder.undo(run.index, &error.to_string())?;
+                        state = RunState::Failed(error.to_string());
+                    }
                 }
             }
             outcome.runs.push(RunLine::new(run, state));
@@ -84,8 +101,15 @@ fn read(folder: &SweepDir) -> Result<Collected, ExperimentError> {
         outcome.points.push(Point { params, metrics });
     }
     writer.finish()?;
-    let notices = notices(sweep, &numbers, &outcome);
+    let mut notices = notices(sweep, &numbers, &outcome);
     let chosen = aggregate::chosen(numbers.names.len(), &outcome.points, !sweep.metrics.is_empty());
+    if !sweep.metrics.is_empty() && chosen.len() < numbers.names.len() {
+        notices.push(format!(
+            "the report shows the first {} of {} numbers; metrics.json holds all of them",
+            chosen.len(),
+            numbers.names.len()
+        ));
+    }
     Ok(Collected {
         outcome,
         names: numbers.names,

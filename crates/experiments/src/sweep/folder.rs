@@ -6,10 +6,13 @@ use std::{
 };
 
 use chrono::Utc;
-use disentangle_report::{FolderLock, ReportError, RunDir, State, read_json, write_file};
+use disentangle_report::{FolderLock, ReportError, RunDir, State, Status, read_json, write_file};
 use serde::Serialize;
 
-use super::plan::{PlannedRun, Sweep};
+use super::{
+    plan::{PlannedRun, Sweep},
+    task::Attempt,
+};
 use crate::ExperimentError;
 
 /// How far a run of a sweep is.
@@ -167,7 +170,26 @@ impl SweepDir {
 
     /// How far a run is.
     pub(crate) fn state(&self, index: usize) -> RunState {
-        state(&self.run_path(index))
+        let found = state(&self.run_path(index));
+        if found != RunState::Absent {
+            return found;
+        }
+        // An error before there was a folder stands with the attempt only.
+        let last = Attempt::last(&self.path, &self.manifest[index].hash);
+        last.and_then(Attempt::error).map_or(found, RunState::Failed)
+    }
+
+    /// Notes that a run that was done must be executed again, and why.
+    pub(super) fn undo(&self, index: usize, reason: &str) -> Result<(), ExperimentError> {
+        let path = self.run_path(index);
+        let status = Status {
+            state: State::Failed,
+            updated: Utc::now(),
+            message: Some(reason.into()),
+            ..RunDir::read_status(&path)?
+        };
+        let text = serde_json::to_string_pretty(&status).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+        Ok(write_file(&path.join("status.json"), (text + "\n").as_bytes())?)
     }
 
     /// Program and arguments that execute a run; the last argument is its place in the manifest.

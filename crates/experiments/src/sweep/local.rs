@@ -5,11 +5,15 @@ use std::{
     io::Write as _,
     process::{Command, Stdio},
     sync::{Mutex, PoisonError, atomic::Ordering, mpsc},
+    time::Duration,
 };
 
 use disentangle_report::ReportError;
 
-use super::{folder::SweepDir, launcher::Launcher};
+use super::{
+    folder::{RunState, SweepDir},
+    launcher::Launcher,
+};
 use crate::{CANCEL, ExperimentError};
 
 /// Processes of this machine.
@@ -78,6 +82,13 @@ impl Launcher for Local {
 
 /// Runs one task to its end; that a task fails is no error, that none can be started is one.
 fn execute(sweep: &SweepDir, index: usize) -> Result<(), ExperimentError> {
+    // A launcher that was killed leaves its runs at work: such a run is waited for.
+    while sweep.state(index) == RunState::AtWork {
+        if CANCEL.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let path = sweep.log_path(index);
     let unwritable = |error: std::io::Error| ReportError::Write {
         path: path.clone(),

@@ -53,7 +53,7 @@ pub struct Swept {
 
 /// Plans a sweep, executes what is not done of it, and collects all that is.
 ///
-/// Fails before anything is written if a setting cannot be used, and if another process works in the folder.
+/// Fails before anything is written if a key is unknown or a value is of the wrong kind, and if another process works in the folder.
 pub fn sweep(arguments: &SweepArguments) -> Result<Swept, ExperimentError> {
     let experiment = registry::experiment(&arguments.name)?;
     arguments.backend.open().map(drop)?;
@@ -71,12 +71,14 @@ pub fn sweep(arguments: &SweepArguments) -> Result<Swept, ExperimentError> {
     drop(lines);
     let (retries, quiet) = (arguments.retries, arguments.shown.quiet);
     let driven = drive::drive(&folder, launcher.as_mut(), retries, quiet).inspect_err(|error| {
-        if matches!(error, ExperimentError::Interrupted) {
-            eprintln!(
-                "interrupted; go on with the same command and --out {}",
-                folder.path().display()
-            );
-        }
+        let what = match error {
+            ExperimentError::Interrupted => "interrupted",
+            _ => "stopped",
+        };
+        eprintln!(
+            "{what}; go on with the same command and --out {}",
+            folder.path().display()
+        );
     })?;
     conclude(&folder, &driven, arguments.shown.json)
 }

@@ -43,6 +43,9 @@ pub(crate) struct Sweep {
     pub(super) checkpoint_seconds: u64,
     /// Metrics to report; if none, those that the grid changes.
     pub(super) metrics: Vec<String>,
+    /// Whether runs draw reports of their own.
+    #[serde(default)]
+    pub(super) reports: bool,
 }
 
 /// A line of `manifest.jsonl` without its configuration.
@@ -93,7 +96,7 @@ pub(super) struct Plan {
 
 /// Resolves every run. Combinations follow each other with later keys varying fastest, and seeds fastest of all.
 ///
-/// Fails for keys, values and counts that cannot be used, with the sentence that `experiment` has for them.
+/// Fails for unknown keys, values of the wrong kind and counts that cannot be used, with the sentence that `experiment` has for them.
 pub(super) fn plan(arguments: &SweepArguments, hooks: &Hooks, launcher: &str) -> Result<Plan, ExperimentError> {
     let seeds = seeds(arguments.seed, arguments.seeds)?;
     let written = grid::parse(&arguments.grid, &arguments.sets, hooks.key)?;
@@ -126,6 +129,7 @@ pub(super) fn plan(arguments: &SweepArguments, hooks: &Hooks, launcher: &str) ->
         threads: arguments.machine().1,
         checkpoint_seconds: arguments.checkpoint_seconds,
         metrics: arguments.metrics.clone(),
+        reports: arguments.reports,
     };
     let (runs, lines) = runs(&sweep, &written, &values, hooks)?;
     Ok(Plan { sweep, runs, lines })

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     arguments::TaskArguments,
     folder::{self, RunState},
+    hash::{self, Inputs},
     plan::{ManifestLine, Sweep},
 };
 use crate::{
@@ -50,6 +51,14 @@ impl Attempt {
     /// The last attempt at a run, if there was one.
     pub(super) fn last(sweep: &Path, hash: &str) -> Option<Self> {
         read_json(&sweep.join("attempts"), &format!("{hash}.json")).ok()
+    }
+
+    /// The error that ended it; none while it is at work, or if it was killed or asked to stop.
+    pub(super) fn error(self) -> Option<String> {
+        match self.exit_code {
+            Some(code) if code != 0 && code != ExperimentError::Interrupted.exit_code() => self.message,
+            _ => None,
+        }
     }
 
     fn next(sweep: &Path, hash: &str) -> Self {
@@ -96,7 +105,8 @@ pub fn task(arguments: &TaskArguments) -> Result<(), ExperimentError> {
         attempt.host.as_deref().unwrap_or("an unnamed machine"),
     ));
     let options = options(&sweep, &line, &path, arguments.threads());
-    let result = execute(&experiment, &options, &line, &folder.join("failed"), attempt.attempts);
+    let result = unchanged(&sweep, &line)
+        .and_then(|()| execute(&experiment, &options, &line, &folder.join("failed"), attempt.attempts));
     attempt.ended = Some(Utc::now());
     attempt.exit_code = Some(result.as_ref().err().map_or(0, ExperimentError::exit_code));
     attempt.message = result.as_ref().err().map(ToString::to_string);
@@ -105,6 +115,18 @@ pub fn task(arguments: &TaskArguments) -> Result<(), ExperimentError> {
         say(&format!("note: {later}"));
     }
     result
+}
+
+/// Fails if the run is not any more what the name of its folder stands for.
+fn unchanged(sweep: &Sweep, line: &ManifestLine) -> Result<(), ExperimentError> {
+    let files = Inputs::default().of(&line.config)?;
+    let config = serde_json::to_string(&line.config).map_err(|error| ExperimentError::Failed(error.to_string()))?;
+    if hash::of_run(&sweep.experiment, &config, line.run.seed, sweep.backend, &files) == line.run.hash {
+        return Ok(());
+    }
+    Err(ExperimentError::Input(
+        "an input file or this program's version changed since the sweep was planned; expected the sweep's command again, which plans anew".into(),
+    ))
 }
 
 fn options(sweep: &Sweep, line: &ManifestLine, path: &Path, threads: usize) -> Options {
@@ -120,6 +142,7 @@ fn options(sweep: &Sweep, line: &ManifestLine, path: &Path, threads: usize) -> O
         resume: None,
         fast: false,
         checkpoint_every: Duration::from_secs(sweep.checkpoint_seconds),
+        report: sweep.reports,
     }
 }
 
@@ -137,9 +160,17 @@ fn execute(
             out: None,
             ..options.clone()
         };
+        let before = folder::state(&path);
         match (experiment.run)(&resumed) {
             Ok(_) => return Ok(()),
             Err(error) if stays(&error) => return Err(error),
+            // The same again: begun afresh it would only come once more. A broken file is another matter.
+            Err(error)
+                if before == RunState::Failed(error.to_string())
+                    && !matches!(error, ExperimentError::Model(ModelError::File { .. })) =>
+            {
+                return Err(error);
+            }
             // It may have come between the first look and now.
             Err(_) if folder::is_held(&path) => return Err(held(&path)),
             Err(error) => say(&format!("the run cannot be gone on with: {error}")),

@@ -96,6 +96,26 @@ fn numbers_are_means_over_seeds_named_without_the_grid() {
     );
 }
 
+/// A sweep over `strategies`: each point's own strategy is the point, the plain training beside it is not.
+#[test]
+fn a_list_of_one_strategy_is_that_strategy() {
+    let of = |strategy: &str| MetricRow {
+        strategy: Some(strategy.into()),
+        params: Some(json!({ "strategy": strategy }).to_string()),
+        ..row("accuracy", 1.0)
+    };
+    let mut numbers = Numbers::new(&[], 10);
+    for strategy in ["jtt", "vrex"] {
+        let mut gathered = numbers.point(map(json!({ "strategies": strategy })), canonical);
+        gathered.add(&[of(strategy), of("erm")]);
+        let names: Vec<_> = gathered.finish().into_iter().map(|one| (one.id, one.name)).collect();
+        assert_eq!((names[0].0, names[1].0), (0, 1), "the same numbers at every point");
+        assert_eq!((&names[0].1.strategy, &names[0].1.params), (&None, &None));
+        assert_eq!(names[1].1.strategy.as_deref(), Some("erm"));
+        assert_eq!(names[1].1.params.as_deref(), Some(r#"{"strategy":"erm"}"#));
+    }
+}
+
 #[test]
 fn what_is_kept_is_bounded_and_chosen() {
     let mut numbers = Numbers::new(&[], 1);
