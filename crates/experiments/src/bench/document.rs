@@ -47,7 +47,7 @@ pub(super) struct Measured {
     /// Of each repeat, in the order in which they were taken.
     pub(super) seconds: Vec<f64>,
     pub(super) median_seconds: f64,
-    /// First and third; the least and the greatest of two.
+    /// First and third, interpolated: of two times, a quarter of the way in from each.
     pub(super) quartiles: [f64; 2],
     pub(super) rows_per_second: f64,
     /// The largest resident set of the process, in MiB.

@@ -17,6 +17,9 @@ pub(super) struct Machine {
     /// The widest vectors that the processor has: `avx512f` or `avx2`.
     pub(super) vectors: Option<String>,
     pub(super) memory_gb: Option<f64>,
+    /// Load average of the last minute before anything was timed: near 0 on a quiet machine.
+    #[serde(default)]
+    pub(super) load: Option<f64>,
     pub(super) gpu: Option<String>,
     /// The distribution, or the kind of system.
     pub(super) system: String,
@@ -46,6 +49,10 @@ impl Machine {
             cores,
             vectors: entry(&cpu, "flags", ':').and_then(|flags| widest(&flags)),
             memory_gb: entry(&memory, "MemTotal", ':').and_then(|text| gigabytes(&text)),
+            load: file("/proc/loadavg")
+                .split_whitespace()
+                .next()
+                .and_then(|text| text.parse().ok()),
             gpu: seen.or_else(|| first_line("nvidia-smi", &["--query-gpu=name", "--format=csv,noheader"])),
             system: entry(&release, "PRETTY_NAME", '=').unwrap_or_else(|| environment.platform.clone()),
             rustc: first_line("rustc", &["--version"]),
@@ -83,6 +90,10 @@ impl Machine {
             (
                 "memory",
                 self.memory_gb.map_or_else(|| "–".into(), |gb| format!("{gb:.1} GB")),
+            ),
+            (
+                "load before",
+                self.load.map_or_else(|| "–".into(), |load| format!("{load:.1}")),
             ),
             ("GPU", or(&self.gpu)),
             ("system", self.system.clone()),

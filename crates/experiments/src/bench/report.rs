@@ -15,7 +15,7 @@ use crate::present::{number, table};
 /// What the page says of how things were measured.
 const METHOD: [&str; 3] = [
     "Every cell ran in a process of its own: its peak memory is the largest resident set of that process. Those that are compared took turns, each with half of the repeats after a warm-up; seconds are medians, with quartiles.",
-    "PyTorch trains the same architecture with the same optimiser on as many threads. What must agree was exchanged: the peer loaded our initial weights strictly and computed logits of the same rows without dropout, or did the whole work on our weights and rows.",
+    "PyTorch trains the same architecture with the same optimiser on as many threads. What must agree was exchanged: the peer loaded our initial weights strictly and computed logits of the same rows without dropout, or did the whole work on our weights and rows. Peers compute on the CPU, only that of `large-gpu` on the GPU: elsewhere a ratio of a GPU backend is one between two devices, and memory is the host's.",
     "`capture` keeps moments where a site is too large to keep: `pytorch, kept` keeps every activation as TransformerLens does, `pytorch, reduced` reduces every batch to moments too. `capture-whole` keeps everything on both sides.",
 ];
 

@@ -58,7 +58,7 @@ fn made_up() -> Document {
                 "finance",
                 "pytorch",
                 threads,
-                measured(&[4.0, 4.0], 400.0, &[1.5, -2.0]),
+                measured(&[4.0, 4.0], 400.0, &[1.0 + 1.0 / 2048.0, -2.0]),
             ),
         ];
         compare(&mut compared);
@@ -118,7 +118,10 @@ fn ours_is_held_against_the_peer_and_against_flex() {
     let against = flex.versus("pytorch").unwrap();
     // Quartiles of 1, 2, 9 are 1.5 and 5.5.
     assert_eq!((against.times_as_fast, against.range), (2.0, [4.0 / 5.5, 4.0 / 1.5]));
-    assert_eq!((against.memory_share, against.difference), (Some(0.25), Some(0.5)));
+    assert_eq!(
+        (against.memory_share, against.difference),
+        (Some(0.25), Some(1.0 / 2048.0))
+    );
     let tch = find("tch", 1).versus("flex").unwrap();
     assert_eq!((tch.times_as_fast, tch.difference), (0.5, Some(0.25)));
     assert!(find("tch", 2).against.is_empty() && find("pytorch", 1).against.is_empty());
@@ -151,7 +154,7 @@ fn tables_hold_every_cell_and_every_comparison() {
     for expected in [
         "finance             2 tch              failed: out | of memory\n",
         "finance             1 flex                 2.000       1.500 - 5.500           50       100        0.5000\n",
-        "finance on 1 thread: flex is 2.00 times as fast as pytorch, with 0.25 of its memory; logits differ by 5.0e-1 at most\n",
+        "finance on 1 thread: flex is 2.00 times as fast as pytorch, with 0.25 of its memory; logits differ by 4.9e-4 at most\n",
         "finance on 2 threads: flex is 1.33 times as fast as pytorch",
         "rows      flex             1.00\n",
     ] {
@@ -162,7 +165,7 @@ fn tables_hold_every_cell_and_every_comparison() {
         "Measured on 2026-01-02",
         "| processor | A / processor |\n",
         "| finance | 2 | tch | failed: out / of memory | | | | |\n",
-        "| finance | 1 | flex | pytorch | 2.00 | 0.25 | 5.0e-1 |\n",
+        "| finance | 1 | flex | pytorch | 2.00 | 0.25 | 4.9e-4 |\n",
         "| rows | pytorch | 1.00 |\n",
     ] {
         assert!(text.contains(expected), "{expected}\n{text}");

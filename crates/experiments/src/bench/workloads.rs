@@ -121,7 +121,7 @@ pub(super) static WORKLOADS: [Workload; 15] = [
         name: "large-gpu",
         ours: training::large_gpu,
         peers: &[Peer {
-            arguments: "--model sequence --rows 1024 --sequence 10 --features 256 --hidden 768 --heads 12 --layers 12 --feed-forward 3072 --epochs 3 --batch 0 --device auto",
+            arguments: "--model sequence --rows 1024 --sequence 10 --features 256 --hidden 768 --heads 12 --layers 12 --feed-forward 3072 --epochs 3 --batch 0 --device cuda",
             ..PYTORCH
         }],
         target: Some(1.0),

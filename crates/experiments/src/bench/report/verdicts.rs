@@ -55,11 +55,17 @@ fn of_cell(cell: &BenchCell) -> Vec<Verdict> {
     }
 }
 
+/// What logits may differ by where both compute one function: on a CPU, and on a GPU that rounds factors to 11 bits.
+const AGREES: [f64; 2] = [1e-3, 5e-2];
+
 /// Speed and memory of a training against its first peer.
 fn trained(workload: &Workload, target: f64, cell: &BenchCell) -> Option<Verdict> {
     let against = cell.versus(workload.peers.first()?.name)?;
     let small = workload.gpu || against.memory_share.is_none_or(|share| share <= MEMORY_TARGET);
-    let met = against.times_as_fast >= target && small;
+    let same = against
+        .difference
+        .is_some_and(|most| most <= AGREES[usize::from(workload.gpu)]);
+    let met = against.times_as_fast >= target && small && same;
     let memory = match workload.gpu {
         true => String::new(),
         false => format!(", {MEMORY_TARGET} of its memory"),
