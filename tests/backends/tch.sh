@@ -13,6 +13,10 @@ if ! has_torch "$python"; then
   # About 7 GB. What an interrupted installation left has no torch, and is made again.
   if ! has_torch "$environment/bin/python3"; then
     rm -rf "$environment"
+    # Debian's Python makes no environments without this package.
+    if command -v apt-get >/dev/null && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+      packages python3-venv
+    fi
     "$python" -m venv "$environment"
     "$environment/bin/python3" -m pip install --quiet "torch==$torch" setuptools
   fi
@@ -31,6 +35,8 @@ export LIBTORCH_USE_PYTORCH=1 LIBTORCH_BYPASS_VERSION_CHECK=1
 # Workers are threads of our own; LibTorch's below each of them would be too many.
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 
+# torch-sys compiles C++.
+if command -v apt-get >/dev/null && ! command -v c++ >/dev/null; then packages g++; fi
 check tch tch
 devices="the CPU"
 if [ -n "${PARITY_TCH_CUDA:-}" ]; then
