@@ -141,7 +141,7 @@ impl Bootstrap {
             .clusters
             .as_ref()
             .is_none_or(|clusters| clusters.iter().map(Vec::len).sum::<usize>() == n);
-        let possible = (n >= 2 * block || block == 1) && fits && self.cluster_count().is_none_or(|count| count > 1);
+        let possible = n >= 2 * block && fits && self.cluster_count().is_none_or(|count| count > 1);
         if possible && values.iter().any(Option::is_some) {
             let mut rng = self.seed.rng();
             let mut count = 0;
@@ -190,7 +190,7 @@ impl Bootstrap {
     fn summary(&self, n: usize, value: f64, mut drawn: Vec<f64>, refused: usize) -> Estimate {
         let mut estimate = Estimate::point(value, n);
         let block = self.block.max(1);
-        if n < 2 * block && block > 1 {
+        if n < 2 * block {
             estimate.note = Some(format!("no interval: {n} rows are fewer than two blocks of {block}"));
             return estimate;
         }

@@ -7,7 +7,7 @@ use crate::descriptive::ranks;
 pub fn roc_auc(scores: &[f64], labels: &[f32]) -> Option<f64> {
     let positive = labels.iter().filter(|&&y| y > 0.5).count();
     let negative = labels.len() - positive;
-    if positive == 0 || negative == 0 || scores.len() != labels.len() {
+    if positive == 0 || negative == 0 || scores.len() != labels.len() || scores.iter().any(|score| score.is_nan()) {
         return None;
     }
     let sum: f64 = ranks(scores)
@@ -31,6 +31,10 @@ impl RankedScores {
     /// Sorts once. `labels` above 0.5 are positive.
     pub fn new(scores: &[f64], labels: &[f32]) -> Self {
         let mut rows: Vec<usize> = (0..scores.len().min(labels.len())).collect();
+        if scores.iter().any(|score| score.is_nan()) {
+            // Without rows there is no AUC; NaN would rank above all.
+            rows.clear();
+        }
         rows.sort_by(|&a, &b| scores[a].total_cmp(&scores[b]));
         let order = rows.iter().enumerate().map(|(place, &row)| {
             let starts = place == 0 || scores[rows[place - 1]] != scores[row];

@@ -64,6 +64,17 @@ pub fn trend(series: &[f64]) -> Option<Trend> {
     if n < 3 {
         return None;
     }
+    if series.iter().all(|value| *value == series[0]) {
+        // Rounding would give equal values a slope, and a p of any size.
+        return Some(Trend {
+            intercept: series[0],
+            slope: 0.0,
+            standard_error: 0.0,
+            interval: [0.0; 2],
+            p: 1.0,
+            detrended: vec![0.0; n],
+        });
+    }
     let design: Vec<f64> = (0..n).flat_map(|t| [1.0, t as f64]).collect();
     let fit = least_squares(&design, 2, series)?;
     let (freedom, count) = ((n - 2) as f64, n as f64);

@@ -85,6 +85,8 @@ fn auc() {
         );
         assert!((found - expected).abs() < 1e-12, "{}", case["name"]);
     }
+    assert_eq!(c::roc_auc(&[f64::NAN, 1.0], &[1.0, 0.0]), None);
+    assert_eq!(c::RankedScores::new(&[f64::NAN, 1.0], &[1.0, 0.0]).auc(&[1.0; 2]), None);
 }
 
 #[test]
@@ -153,6 +155,24 @@ fn regressions() {
         close(&case, trend.standard_error, &case["standard_error"]);
         close(&case, trend.p, &case["p"]);
     }
+    // The residuals are 0.1, 0.2, -0.7, 0.4; Student's t with 2 degrees of freedom.
+    let trend = regression::trend(&[0.0, 1.0, 1.0, 3.0]).unwrap();
+    let half = 4.302_652_729_749_464 * 0.07f64.sqrt();
+    for (found, expected) in [
+        (trend.intercept, -0.1),
+        (trend.interval[0], 0.9 - half),
+        (trend.interval[1], 0.9 + half),
+    ] {
+        assert!((found - expected).abs() < 1e-8, "{trend:?}, {expected}");
+    }
+    for (n, value) in [(36, 0.001), (100, 0.001), (250, 123.456)] {
+        let flat = regression::trend(&vec![value; n]).unwrap();
+        assert_eq!(
+            (flat.slope, flat.p, flat.interval),
+            (0.0, 1.0, [0.0; 2]),
+            "{n} times {value}"
+        );
+    }
     for case in cases("detrend") {
         let trend = regression::trend(&floats(&case["y"])).unwrap();
         all_close(&case, &trend.detrended, &floats(&case["detrended"]), 1e-9);
@@ -187,6 +207,26 @@ fn granger_regressions() {
                 case["name"]
             );
         }
+    }
+}
+
+#[test]
+fn granger_takes_the_lag_of_the_smallest_aic() {
+    // By numpy, of the series without their trends.
+    let expected = [
+        (5, 8.140_910_043_013_477),
+        (1, 0.867_000_019_640_203),
+        (1, 150.821_331_768_382_5),
+    ];
+    let cases = cases("granger");
+    assert_eq!(cases.len(), expected.len());
+    for (case, (lag, f)) in cases.iter().zip(expected) {
+        let found = granger::granger(&floats(&case["x"]), &floats(&case["y"]), 29, Seed::new(0)).unwrap();
+        assert_eq!(
+            (found.lag, found.rows as u64),
+            (lag, case["effective_rows"].as_u64().unwrap())
+        );
+        close(case, found.f, &Value::from(f));
     }
 }
 
@@ -374,6 +414,9 @@ fn learning_curves() {
     let dynamics = learning::dynamics(&[1.0, 0.5, 0.25], &[1.5, 1.0, 0.75]);
     assert_eq!(dynamics.generalisation_gap.value, Some(0.5));
     assert!((dynamics.stability.value.unwrap() - 0.381_881_307_912_986_7).abs() < 1e-12);
+    // Of eleven losses the last ten count.
+    let late = learning::dynamics(&[0.0; 11], &[9.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]);
+    assert!((late.stability.value.unwrap() - (10.0f64 / 36.0).sqrt()).abs() < 1e-12);
     assert_eq!(learning::dynamics(&[1.0], &[1.0]).stability.value, None);
 }
 
@@ -401,6 +444,26 @@ fn bootstrap_intervals_cover() {
     // Also where there are few of them.
     let few = covered(130);
     assert!((0.85..0.99).contains(&few), "{few}");
+}
+
+/// Blocks of 36 of 100 rows widen by 1 / √(1 - 0.36) = 1.25; of 201 draws the 2.5 % quantiles are the 6th from either end.
+#[test]
+fn intervals_of_blocks_are_widened_percentiles() {
+    let series: Vec<f64> = (0..100).map(|t| f64::from(t * t % 37)).collect();
+    let drawn = std::cell::RefCell::new(Vec::new());
+    let estimate = Bootstrap::new(36, 201, Seed::new(5)).estimate(100, |rows| {
+        let mean = d::mean(&rows.iter().map(|&row| series[row]).collect::<Vec<_>>());
+        drawn.borrow_mut().extend(mean);
+        mean
+    });
+    let mut drawn = drawn.into_inner();
+    let value = drawn.remove(0);
+    drawn.sort_by(f64::total_cmp);
+    assert_eq!((drawn.len(), estimate.value), (201, Some(value)));
+    for (found, end) in [(estimate.low, drawn[5]), (estimate.high, drawn[195])] {
+        let expected = value + 1.25 * (end - value);
+        assert!((found.unwrap() - expected).abs() < 1e-9, "{estimate:?}, {expected}");
+    }
 }
 
 #[test]
@@ -446,6 +509,9 @@ fn estimates_say_what_limits_them() {
         (Estimate::point(-0.001, 1).show(2), Estimate::point(-0.1, 1).show(1)),
         ("0.00".to_string(), "-0.1".to_string())
     );
+    let one = Bootstrap::new(1, 100, Seed::new(0)).estimate(1, |_| Some(3.0));
+    assert_eq!((one.value, one.low, one.above(0.0)), (Some(3.0), None, false));
+    assert!(one.note.unwrap().starts_with("no interval: 1 rows"));
 }
 
 #[test]
@@ -486,6 +552,32 @@ fn importance_finds_the_group_that_matters() {
     let permuted = importance::permute_columns(&inputs, &[1], &(0..n).rev().collect::<Vec<_>>());
     assert_eq!(permuted[[0, 2, 1]], inputs[[n - 1, 2, 1]]);
     assert_eq!(permuted[[0, 2, 0]], inputs[[0, 2, 0]]);
+}
+
+/// Logits of ± ln 3 and 0 are probabilities of 3/4, 1/4 and 1/2; 0 predicts a negative. Draws without the group have AUC 5/8 and 3/4, accuracy 3/4 and
+/// 1/2, and move one probability by 1/2 or two by 1/4.
+#[test]
+fn importance_of_four_rows_by_hand() {
+    let t = 3f64.ln();
+    let (labels, logits) = ([1.0, 1.0, 0.0, 0.0], [t, t, -t, 0.0]);
+    let draws = [[t, -t, -t, 0.0], [0.0, 0.0, -t, 0.0]];
+    let ablated = importance::Ablated {
+        group: "group".into(),
+        without: (0..20).map(|draw| draws[draw % 2].to_vec()).collect(),
+        only: vec![vec![0.0, t, t, -t]],
+    };
+    let found = importance::importance(&logits, &labels, &ablated, &Bootstrap::new(1, 20, Seed::new(0)));
+    for (what, found, expected) in [
+        ("AUC drop", &found.auc_drop, 5.0 / 16.0),
+        ("accuracy drop", &found.accuracy_drop, 3.0 / 8.0),
+        ("AUC only", &found.auc_only, 5.0 / 8.0),
+        ("accuracy only", &found.accuracy_only, 0.5),
+        ("shift", &found.probability_shift, 3.0 / 64.0),
+    ] {
+        assert!((found.value.unwrap() - expected).abs() < 1e-12, "{what}: {found:?}");
+    }
+    let least = Some(1.0 / 21.0);
+    assert_eq!((found.auc_drop.p, found.accuracy_drop.p), (least, least));
 }
 
 proptest::proptest! {
