@@ -40,3 +40,22 @@ impl<D: Dimension> Adam<D> {
             });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    /// By hand in double precision. First step: moments 0.1 and 0.001, which the corrections make 1 and 1. Second: moments -0.21 and 0.009999,
+    /// corrected -0.21 / 0.19 and 0.009999 / 0.001999.
+    #[test]
+    fn two_steps_by_hand() {
+        let mut parameter = array![0.0f32];
+        let mut adam = Adam::new(&parameter);
+        for (step, gradient, expected) in [(1, 1.0, -0.099_999_999), (2, -3.0, -0.050_581_016)] {
+            adam.update(&mut parameter, &array![gradient], 0.1, step);
+            assert!((parameter[0] - expected).abs() < 1e-7, "step {step}: {parameter}");
+        }
+    }
+}

@@ -148,6 +148,40 @@ fn equalised_odds_have_a_null() {
     }
 }
 
+/// Of eight positives one lies in a and is missed, seven lie in b and are found. One of eight deals among positives leaves the missed one alone in
+/// its subgroup, with a gap of 1; all others have 1/7. Dealt regardless of labels, one of about 170 would.
+#[test]
+fn subgroups_are_permuted_among_cases_of_the_same_label() {
+    // Label, subgroup, logit, and how many cases.
+    let parts = [
+        (1.0, 0, -1.0, 1),
+        (1.0, 1, 1.0, 7),
+        (0.0, 0, -1.0, 27),
+        (0.0, 1, -1.0, 21),
+    ];
+    let rows: Vec<(f32, Option<u32>, f64)> = parts
+        .iter()
+        .flat_map(|&(label, member, logit, count)| vec![(label, Some(member), logit); count])
+        .collect();
+    let labels: Vec<f32> = rows.iter().map(|row| row.0).collect();
+    let member: Vec<Option<u32>> = rows.iter().map(|row| row.1).collect();
+    let logits: Vec<f64> = rows.iter().map(|row| row.2).collect();
+    let cases: Vec<u32> = (0..56).collect();
+    let names = ["a", "b"].map(String::from);
+    let population = Population {
+        logits: &logits,
+        labels: &labels,
+        cases: &cases,
+        member: &member,
+        names: &names,
+        threshold: 0.0,
+    };
+    let found = subgroups(&population, 1, &Bootstrap::new(1, 20, Seed::new(0)), 999);
+    assert_eq!(found.equalised_odds_difference.value, Some(1.0));
+    let p = found.equalised_odds_difference.p.unwrap();
+    assert!((p - 0.125).abs() < 0.05, "{p}");
+}
+
 #[test]
 fn clustered_intervals_agree_with_cluster_robust_errors() {
     let fixture = fixture();

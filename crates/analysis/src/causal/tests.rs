@@ -397,6 +397,19 @@ fn questions_without_an_answer() {
     );
 }
 
+#[test]
+fn a_group_is_set_to_its_mean_or_to_zero() {
+    // Two rows of two positions; the second column holds 1, 2, 3, 6.
+    let x = Array3::from_shape_vec((2, 2, 2), vec![9.0, 1.0, 9.0, 2.0, 9.0, 3.0, 7.0, 6.0]).unwrap();
+    for (contrast, expected) in [(Contrast::Mean, 3.0), (Contrast::Zero, 0.0)] {
+        let found = counterfactual(&x, &[1], &[0.0, 0.0], contrast, 5, Seed::new(0)).unwrap();
+        assert_eq!(found.draws.len(), 1);
+        let changed = &found.draws[0];
+        assert!(changed.slice(s![.., .., 1]).iter().all(|&x| x == expected), "{changed}");
+        assert_eq!(changed.slice(s![.., .., 0]), x.slice(s![.., .., 0]));
+    }
+}
+
 proptest! {
     #[test]
     fn counterfactuals_change_their_group_only(seed in 0u64..1000, rows in 2usize..20, column in 0usize..4) {

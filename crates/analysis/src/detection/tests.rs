@@ -268,6 +268,47 @@ fn permutations_keep_what_they_must() {
 }
 
 #[test]
+fn environments_need_thirty_rows_or_three_blocks() {
+    for (block, sizes, small) in [(1, [40, 30, 29], 7), (5, [14, 15, 16], 3), (20, [60, 59, 61], 5)] {
+        let named = [3_u32, 5, 7].into_iter().zip(sizes);
+        let environments: Vec<u32> = named.flat_map(|(name, size)| vec![name; size]).collect();
+        let labels: Vec<f32> = (0..environments.len()).map(|row| (row % 2) as f32).collect();
+        let rows = Rows {
+            labels: &labels,
+            environments: &environments,
+            block,
+        };
+        let (kept, units, left_out) = Units::new(&rows).unwrap().comparable();
+        assert_eq!(left_out, [small], "blocks of {block}");
+        let expected: Vec<usize> = (0..environments.len())
+            .filter(|&row| environments[row] != small)
+            .collect();
+        assert_eq!(kept, expected);
+        let named: Vec<u32> = units.places.iter().map(|&place| units.environments[place]).collect();
+        assert_eq!(named, kept.iter().map(|&row| environments[row]).collect::<Vec<u32>>());
+    }
+}
+
+#[test]
+fn labels_of_series_are_shifted_by_a_block_at_least() {
+    let (labels, environments) = sides(103, 3);
+    let rows = Rows {
+        labels: &labels,
+        environments: &environments,
+        block: 10,
+    };
+    let units = Units::new(&rows).unwrap();
+    // Numbers in the place of labels, so that rows are known again.
+    let numbers: Vec<f32> = (0..103).map(|row| row as f32).collect();
+    for seed in 0..300 {
+        let shifted = units.relabelled(&numbers, Seed::new(seed));
+        let shift = shifted[0] as usize;
+        assert!((10..=93).contains(&shift), "{shift}");
+        assert!((0..103).all(|row| shifted[row] == numbers[(row + shift) % 103]));
+    }
+}
+
+#[test]
 fn features_of_windows() {
     let x = Array3::from_shape_vec((1, 2, 2), vec![1.0, 5.0, 3.0, 9.0]).unwrap();
     assert_eq!(group_features(x.view(), &[1]).row(0).to_vec(), [9.0, 7.0, 2.0]);
@@ -323,6 +364,21 @@ fn interventions_move_what_the_model_reads() {
     assert_eq!(strength([1, 2], [0, 0]).value, Some(0.0));
     let whole = causal_strength(&x, &[0], &config, Seed::new(2), reads([0, 0])).unwrap();
     assert!(whole.of.contains("whole group") && whole.value.unwrap() > 0.2);
+    // A component becomes that of another row: a column's values change, its variance hardly does.
+    let variances = std::cell::RefCell::new(Vec::new());
+    let noting = |x: &Array3<f32>| -> Result<Vec<f64>, MatrixError> {
+        let column: Vec<f64> = x.slice(ndarray::s![.., 0, 1]).iter().map(|&x| f64::from(x)).collect();
+        variances
+            .borrow_mut()
+            .push(crate::descriptive::std_dev(&column).unwrap().powi(2));
+        Ok(column)
+    };
+    causal_strength(&x, &[1, 2], &config, Seed::new(2), noting).unwrap();
+    let variances = variances.into_inner();
+    assert_eq!(variances.len(), 3);
+    for variance in &variances[1..] {
+        assert!((0.8..1.25).contains(&(variance / variances[0])), "{variances:?}");
+    }
 }
 
 #[test]
@@ -378,4 +434,16 @@ fn bad_input_is_refused() {
     ] {
         check(&labels, &environments, &change, expected);
     }
+}
+
+#[test]
+fn impact_is_the_mean_change_of_the_probability() {
+    // Probabilities of 1/2 before, 3/4 and 1/4 after.
+    let (up, calls) = (3f64.ln(), std::cell::Cell::new(0_usize));
+    let logits = |x: &Array3<f32>| -> Result<Vec<f64>, MatrixError> {
+        let call = calls.replace(calls.get() + 1);
+        Ok(vec![[0.0, up, -up][call]; x.dim().0])
+    };
+    let found = counterfactual_impact(&Array3::zeros((5, 1, 2)), &[0], 2, Seed::new(1), logits);
+    assert!((found.unwrap().unwrap() - 0.25).abs() < 1e-12);
 }

@@ -317,3 +317,66 @@ impl Units {
         (0..n).map(|row| labels[(row + shift) % n]).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Estimate;
+
+    /// At a rate of 0.05 and a tolerance of 0.1: q of the association; p and q of the change, and 95 % of its null.
+    #[test]
+    fn a_standing_says_no_more_than_its_tests() {
+        use Standing::{Genuine, Shortcut, Undecided};
+
+        let check = |association: Option<f64>, change: Option<[f64; 3]>, expected: Standing, says: &str| {
+            let one = Detected {
+                group: "group".into(),
+                standing: Undecided,
+                reason: String::new(),
+                power: Power {
+                    auc: Estimate {
+                        q: association,
+                        ..Estimate::point(0.8, 100)
+                    },
+                    power: Some(0.6),
+                },
+                instability: Instability {
+                    value: change.map(|_| 0.2),
+                    p: change.map(|[p, _, _]| p),
+                    q: change.map(|[_, q, _]| q),
+                    null_quantile: change.map(|[_, _, limit]| limit),
+                    ..Instability::default()
+                },
+                score: None,
+                independence: None,
+                notebook_score: None,
+                scores: Vec::new(),
+            };
+            let (found, reason) = standing(&one, &DetectionConfig::default());
+            assert_eq!(found, expected, "{reason}");
+            assert!(reason.contains(says), "{reason}");
+        };
+        check(None, None, Undecided, "cannot be tested");
+        check(
+            Some(0.06),
+            Some([0.001, 0.001, 0.05]),
+            Undecided,
+            "does not tell the label",
+        );
+        check(Some(0.05), None, Undecided, "not identifiable");
+        check(
+            Some(0.05),
+            Some([0.001, 0.05, 0.3]),
+            Shortcut,
+            "but not alike everywhere",
+        );
+        check(Some(0.01), Some([0.05, 0.06, 0.05]), Undecided, "perhaps not alike");
+        check(
+            Some(0.01),
+            Some([0.06, 0.06, 0.1]),
+            Genuine,
+            "alike in all environments seen",
+        );
+        check(Some(0.01), Some([0.06, 0.06, 0.11]), Undecided, "too small to see");
+    }
+}

@@ -145,6 +145,29 @@ fn intervals_of_mutual_information_cover_it() {
     assert!(agreeing >= 50, "{agreeing}");
 }
 
+/// Sixty rows are three parts of twenty: of Student's t with 2 degrees of freedom the 97.5 % quantile is .95 √(2 / .0975).
+#[test]
+fn an_interval_of_mutual_information_is_that_of_its_parts() {
+    let (x, y) = correlated(4, 60, 1, 0.5);
+    let settings = SharedSettings {
+        neighbours: 3,
+        noise: 0.0,
+        block: 1,
+    };
+    let found = shared_information(x.view(), y.view(), &settings, Seed::new(1)).unwrap();
+    let of = |start: isize, end: isize, step: isize| {
+        let rows = ndarray::Slice::new(start, Some(end), step);
+        ksg(x.slice_axis(Axis(0), rows), y.slice_axis(Axis(0), rows), 3).unwrap()
+    };
+    let (all, parts) = (of(0, 60, 1), [of(0, 20, 1), of(20, 40, 1), of(40, 60, 1)]);
+    let mean = parts.iter().sum::<f64>() / 3.0;
+    let variance = parts.iter().map(|part| (part - mean).powi(2)).sum::<f64>() / 2.0;
+    let reach = 4.302_652_729_749_464 * (variance / 3.0).sqrt();
+    let half = f64::midpoint(of(0, 60, 2), of(1, 60, 2));
+    let ends = [found.ksg.low.unwrap(), found.ksg.high.unwrap(), found.half.unwrap()];
+    close("interval and half", &ends, &[all - reach, all + reach, half], 1e-8);
+}
+
 #[test]
 fn noise_bounds_what_a_block_shares_with_itself() {
     let (x, _) = correlated(5, 1000, 2, 0.0);

@@ -447,15 +447,40 @@ fn interventions_set_what_they_name() {
     let blind = linear
         .with_parameter("linear.weight", &[None, Some(1..3)], &device(), fill(0.0))
         .unwrap();
-    for value in [
-        zero,
-        Value::Fixed(Substitute::Mean),
-        Value::From(&x.slice(s![..;-1, .., ..]).to_owned()),
-    ] {
+    let reversed = x.slice(s![..;-1, .., ..]).to_owned();
+    for value in [zero, Value::Fixed(Substitute::Mean), Value::From(&reversed)] {
         let found = run(&blind, &Place::Columns(vec![1, 2]), value);
         assert_eq!(found, logits(&blind, &x, &device(), 1).unwrap());
     }
 
+    // Means: a linear model's logit moves by w (mean x - x) for columns, and by (mean w - w) x for weights.
+    let mut w: Vec<f32> = Vec::new();
+    linear
+        .with_parameter("linear.weight", &[], &device(), |values| w.clone_from(values))
+        .unwrap();
+    let moved = |by: &dyn Fn(usize, f32) -> f32| -> Vec<f64> {
+        let of = |row: usize| {
+            (1..3)
+                .map(|column| f64::from(by(column, x[[row, 0, column]])))
+                .sum::<f64>()
+        };
+        (0..30).map(|row| plain[row] + of(row)).collect()
+    };
+    let mean = |column: usize| x.slice(s![.., 0, column]).mean().unwrap();
+    let middle = f32::midpoint(w[1], w[2]);
+    let by_mean = Value::Fixed(Substitute::Mean);
+    close(
+        "columns at their means",
+        &run(&linear, &Place::Columns(vec![1, 2]), by_mean),
+        &moved(&|column, x| w[column] * (mean(column) - x)),
+        1e-5,
+    );
+    close(
+        "weights at their mean",
+        &run(&linear, &weights, by_mean),
+        &moved(&|column, x| (middle - w[column]) * x),
+        1e-5,
+    );
     for model in families() {
         let x = rows(&model, 5);
         let donors = x.slice(s![..;-1, .., ..]).to_owned();
