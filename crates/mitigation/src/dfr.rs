@@ -29,10 +29,22 @@ impl Dfr {
 }
 
 /// Embeddings with what is known of their rows.
-struct Embedded {
-    x: Array2<f64>,
-    labels: Vec<f32>,
-    groups: Vec<u32>,
+pub(crate) struct Embedded {
+    pub(crate) x: Array2<f64>,
+    pub(crate) labels: Vec<f32>,
+    pub(crate) groups: Vec<u32>,
+}
+
+/// The strength whose fit on one half has the best worst group on the other; the weakest penalty of equals.
+pub(crate) fn strength(half: &Embedded, other: &Embedded) -> f64 {
+    let mut best = (f64::NEG_INFINITY, STRENGTHS[0]);
+    for strength in STRENGTHS {
+        let worst = other.worst_group(&half.fit(strength));
+        if worst > best.0 {
+            best = (worst, strength);
+        }
+    }
+    best.1
 }
 
 impl Embedded {
@@ -45,7 +57,7 @@ impl Embedded {
     }
 
     /// As many rows of each group as the smallest has, drawn without replacement.
-    fn balanced(&self, seed: Seed) -> Self {
+    pub(crate) fn balanced(&self, seed: Seed) -> Self {
         let order = seed.rng().permutation(self.groups.len());
         let of =
             |group: u32| -> Vec<usize> { order.iter().copied().filter(|&row| self.groups[row] == group).collect() };
@@ -108,20 +120,21 @@ impl Mitigation for Dfr {
             groups,
         };
         let seed = given.seed.child("dfr");
-        let order = seed.child("halves").rng().permutation(all.labels.len());
-        let (fitted, chosen) = order.split_at(order.len() / 2);
-        let (half, other) = (all.take(fitted).balanced(seed.child("half")), all.take(chosen));
-        let mut best = (f64::NEG_INFINITY, STRENGTHS[0]);
-        for strength in STRENGTHS {
-            let worst = other.worst_group(&half.fit(strength));
-            if worst > best.0 {
-                best = (worst, strength);
-            }
-        }
+        let mut order = seed.child("halves").rng().permutation(all.labels.len());
+        // Every other row of each group, so that both halves hold all groups of at least two rows.
+        order.sort_by_key(|&row| all.groups[row]);
+        let mut taken = [0usize; 4];
+        let (fitted, chosen): (Vec<usize>, Vec<usize>) = order.into_iter().partition(|&row| {
+            let own = &mut taken[all.groups[row] as usize];
+            *own += 1;
+            *own % 2 == 1
+        });
+        let (half, other) = (all.take(&fitted).balanced(seed.child("half")), all.take(&chosen));
+        let strength = strength(&half, &other);
         let mut weights = Array1::<f64>::zeros(x.ncols());
         let mut bias = 0.0;
         for draw in 0..self.draws {
-            let fit = all.balanced(seed.index(draw as u64)).fit(best.1);
+            let fit = all.balanced(seed.index(draw as u64)).fit(strength);
             weights += &(fit.coefficients / self.draws as f64);
             bias += fit.intercept / self.draws as f64;
         }

@@ -2,6 +2,7 @@
 
 mod embeddings;
 mod layers;
+mod variants;
 mod weights;
 
 use std::{collections::HashMap, sync::atomic::AtomicBool};
@@ -15,12 +16,19 @@ use disentangle_models::{
     Family, Model,
     train::{Batch, Loss, LossAndGradient, Outputs, Strategy, TrainConfig},
 };
-use ndarray::Array2;
+use ndarray::{Array2, Axis, array};
 
 use super::*;
 use crate::{
-    adversarial::Attacked, consistency::Consistent, group_dro::Weighted, irm::Penalised, jtt::repeated,
-    pcgrad::Surgery, sparse_logistic::SparseLogistic, vrex::Variance,
+    adversarial::Attacked,
+    consistency::Consistent,
+    dfr::{Embedded, strength},
+    group_dro::Weighted,
+    irm::Penalised,
+    jtt::repeated,
+    pcgrad::Surgery,
+    sparse_logistic::SparseLogistic,
+    vrex::Variance,
 };
 
 fn data(seed: u64) -> Dataset {
@@ -495,6 +503,13 @@ fn gradient_surgery_by_hand() {
     assert_eq!(combine(&[vec![1.0, 0.0], vec![1.0, 1.0]]), [1.0, 0.5]);
     assert_eq!(combine(&[vec![1.0, 0.0], vec![-1.0, 0.0]]), [0.0, 0.0]);
     assert_eq!(combine(&[vec![2.0, 3.0]]), [2.0, 3.0]);
+    // The second and the third point the same way: once the first has lost its part along one of them, nothing along the other is left.
+    // They become (0, 1), (-1/2, 1/2) and (-1, 1), in whatever order.
+    let found = combine(&[vec![1.0, 1.0], vec![-1.0, 0.0], vec![-2.0, 0.0]]);
+    assert!(
+        (found[0] + 0.5).abs() < 1e-6 && (found[1] - 5.0 / 6.0).abs() < 1e-6,
+        "{found:?}"
+    );
     let parts = Surgery.parts(&batch(&[10, 11, 12, 13], &LABELS));
     assert_eq!(parts, [vec![10, 11], vec![12, 13]]);
 }
@@ -571,4 +586,108 @@ fn a_head_of_one_s_own_gives_its_logits() {
         assert!((f64::from(z) - expected).abs() < 1e-4, "{z} {expected}");
     }
     assert!(model.with_head(&head[1..], 0.0, &device).is_err());
+}
+
+#[test]
+fn dfr_leaves_a_fit_on_standardised_embeddings() {
+    let mut setup = Setup::new();
+    setup.settings.dfr_draws = 3;
+    // As many validation rows of each group: every balanced draw is all of them.
+    let windows = setup.dataset.part(Split::Validation);
+    let groups = setup.dataset.subgroups(&windows).unwrap();
+    let count = |group: u32| groups.iter().filter(|own| **own == group).count();
+    let least = (0..4).map(count).min().unwrap();
+    let mut kept = [0; 4];
+    for (window, group) in windows.into_iter().zip(&groups) {
+        kept[*group as usize] += 1;
+        if kept[*group as usize] > least {
+            setup.dataset.windows[window].split = Split::Embargo;
+        }
+    }
+    let (dataset, device) = (&setup.dataset, Device::flex());
+    let validation = dataset.part(Split::Validation);
+    let (inputs, labels) = (dataset.inputs(&validation), dataset.labels(&validation));
+    let model = setup.run("dfr").unwrap().trained.model;
+    let pool = disentangle_analysis::probing::activations(&model, inputs.view(), "pool", &device).unwrap();
+    let x = (&pool - &pool.mean_axis(Axis(0)).unwrap()) / &pool.std_axis(Axis(0), 0.0);
+    let found = model.logits(inputs.view(), &device, 1).unwrap();
+    assert!(found.iter().any(|z| (z - found[0]).abs() > 0.1), "{found:?}");
+    let apart = |c: f64| {
+        let expected = SparseLogistic::fit(x.view(), &labels, c).logits(x.view());
+        let pairs = found.iter().zip(expected);
+        pairs.map(|(a, b)| (f64::from(*a) - b).abs()).fold(0.0, f64::max)
+    };
+    let nearest = [1.0, 0.7, 0.3, 0.1, 0.07, 0.03, 0.01].map(apart);
+    let nearest = nearest.into_iter().fold(f64::INFINITY, f64::min);
+    assert!(nearest < 1e-3, "{nearest}");
+}
+
+#[test]
+fn dfr_chooses_by_the_worst_group_of_the_other_half() {
+    // The label by the first column, but for one row that only the second column tells.
+    let half = Embedded {
+        x: Array2::from_shape_fn((16, 2), |place| match place {
+            (1, 0) => -1.0,
+            (1, 1) => 3.0,
+            (_, 1) => 0.0,
+            (row, _) if row % 2 == 1 => 1.0,
+            _ => -1.0,
+        }),
+        labels: (0..16u8).map(|row| f32::from(row % 2)).collect(),
+        groups: (0..16)
+            .map(|row| if row < 10 { 2 * (row % 2) } else { 2 * (row % 2) + 1 })
+            .collect(),
+    };
+    // Weak penalties keep the second column, which is wrong here on one row; strong ones keep nothing, and every logit is 0.
+    let other = Embedded {
+        x: array![[-1.0, 30.0], [-1.0, 0.0], [1.0, 0.0], [1.0, 0.0]],
+        labels: vec![0.0, 0.0, 1.0, 1.0],
+        groups: vec![0, 1, 2, 3],
+    };
+    assert_eq!(strength(&half, &other), 0.3);
+    // Groups of 5, 3, 5 and 3 rows: three of each, no row twice.
+    let balanced = half.balanced(Seed::new(0));
+    let mut counts = [0; 4];
+    balanced.groups.iter().for_each(|group| counts[*group as usize] += 1);
+    assert_eq!(counts, [3; 4]);
+}
+
+#[test]
+fn environments_count_alike_however_many_rows_they_have() {
+    let (two, three) = (2f64.ln(), 3f64.ln());
+    let check = |strategy: &mut dyn Strategy, loss: f64, first: f64, last: f64| {
+        let outputs = Outputs {
+            batch: &[0.0, 0.0, 0.0, three as f32],
+            ..Outputs::default()
+        };
+        let batch = Batch {
+            environments: &[7, 7, 7, 2],
+            ..batch(&[10, 11, 12, 13], &LABELS)
+        };
+        let found = strategy.objective(Loss::Bce, &outputs, &batch);
+        assert!((found.loss - loss).abs() < 1e-6, "{} {loss}", found.loss);
+        for (found, expected) in found.gradient.iter().zip([-first, first, -first, last]) {
+            assert!((f64::from(*found) - expected).abs() < 1e-6, "{found} {expected}");
+        }
+    };
+    // Risks ln 2 of three rows and 2 ln 2 of one.
+    let slope = 0.75 * three;
+    let mut irm = Penalised {
+        weight: 0.5,
+        warm_up: 0,
+    };
+    let bend = 3.0 / 16.0 * three + 0.75;
+    check(
+        &mut irm,
+        1.5 * two + 0.25 * slope * slope,
+        1.0 / 12.0,
+        0.5 * (0.75 + slope * bend),
+    );
+    let mut vrex = Variance { weight: 3.0 };
+    check(
+        &mut vrex,
+        1.5 * two + 0.75 * two * two,
+        (1.0 - 3.0 * two) / 12.0,
+        0.375 * (1.0 + 3.0 * two),
+    );
 }

@@ -140,3 +140,51 @@ fn objectives_on_embeddings_have_the_gradients_that_they_say() {
     };
     differences(&mut matched, &[wave(7, 0.2)]);
 }
+
+#[test]
+fn environments_and_classes_of_several_sizes_are_matched() {
+    let mut strategy = Matched {
+        weight: 0.7,
+        columns: vec![0],
+    };
+    // First environment as above: 9 + 4.25. Second, label 1: mean (1, 1), covariance [[3, -1.5], [-1.5, 3]]; label 0: mean (3, 1),
+    // covariance 0: 4 + 22.5 / 16.
+    let embedded = array![
+        [0.0f32, 0.0],
+        [2.0, 0.0],
+        [1.0, 1.0],
+        [1.0, 5.0],
+        [0.0, 0.0],
+        [3.0, 0.0],
+        [0.0, 3.0],
+        [3.0, 1.0],
+        [3.0, 1.0]
+    ];
+    let (logits, labels) = ([0.0; 9], [1.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0]);
+    let sites = [vec![embedded]];
+    let outputs = Outputs {
+        batch: &logits,
+        variant_sites: &sites,
+        ..Outputs::default()
+    };
+    let batch = Batch {
+        windows: &[0, 1, 2, 3, 4, 5, 6, 7, 8],
+        labels: &labels,
+        environments: &[3, 3, 3, 3, 5, 5, 5, 5, 5],
+        step: 0,
+    };
+    let found = strategy.objective(Loss::Bce, &outputs, &batch);
+    let expected = 2f64.ln() + 0.7 * f64::midpoint(13.25, 5.40625);
+    assert!((found.loss - expected).abs() < 1e-6, "{} {expected}", found.loss);
+    // 0.35 (centred · C / (2 · 4) + 2/3 (-2, 0)) with centred (-1, -1), (2, -1) and (-1, 2); and 0.35 · (2, 0).
+    let expected = array![
+        [-0.532_291_7f32, -0.065_625],
+        [-0.138_541_67, -0.2625],
+        [-0.729_166_7, 0.328_125],
+        [0.7, 0.0],
+        [0.7, 0.0]
+    ];
+    let gradient = found.variant_sites[0][0].slice(ndarray::s![4.., ..]);
+    let apart = (&gradient - &expected).mapv(f32::abs);
+    assert!(apart.iter().all(|apart| *apart < 1e-6), "{gradient}");
+}
