@@ -19,7 +19,7 @@ const PROBES: usize = 24;
 
 /// Checks that no feature row uses a later row: `compute` on the first t + 1 rows must give what it gave on all rows.
 ///
-/// This tests the feature code itself, whatever it is, on 24 rows of each symbol drawn by `seed`, the last included.
+/// This tests the feature code itself, whatever it is, on 24 rows of each symbol drawn by `seed` and on the last but one.
 pub fn causal_features(
     symbols: &[Prices],
     names: &[String],

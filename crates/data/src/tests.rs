@@ -471,3 +471,20 @@ proptest::proptest! {
         proptest::prop_assert!(data.inputs(&data.part(Split::Test)).iter().all(|x| x.is_finite()));
     }
 }
+
+#[test]
+fn parts_have_the_sizes_that_their_rule_says() {
+    let check = |split: SplitRule, expected: [usize; 4]| {
+        let features = FinanceFeatures {
+            split,
+            ..FinanceFeatures::default()
+        };
+        let data = features.dataset("market", true, &market()).unwrap();
+        let count = |part: Split| data.windows.iter().filter(|window| window.split == part).count();
+        let parts = [Split::Train, Split::Validation, Split::Test, Split::Embargo];
+        assert_eq!(parts.map(count), expected, "{split:?}");
+    };
+    // 1006 rows less 19 of history and 30 of lookback are 957 windows, cut before 574 and 765; 50 behind each cut are in no part.
+    check(SplitRule::Chronological, [574, 141, 142, 100]);
+    check(SplitRule::Notebook, [765, 0, 192, 0]);
+}

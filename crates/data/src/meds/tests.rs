@@ -305,6 +305,10 @@ fn a_small_dataset_is_read() {
     let dataset = ward.read(|_| {}).unwrap().dataset;
     assert_eq!((dataset.windows.len(), dataset.features.len()), (40, 1));
     assert_eq!(dataset.rows[[0, 0]], 60.0 + 9.0);
+    // Hours 3 and 4 of the 24 training subjects.
+    assert!((dataset.scaler.mean[0] - 3134.0 / 48.0).abs() < 1e-9);
+    assert!((dataset.scaler.scale[0] - 23804f64.sqrt() / 48.0).abs() < 1e-9);
+    assert_eq!(dataset.scaler.median[0], 65.0);
     // Without splits subjects are drawn; categorical codes, float64 numbers and integer labels are taken too.
     std::fs::remove_file(ward.folder.path().join("metadata/subject_splits.parquet")).unwrap();
     let codes = Categories::global();

@@ -335,6 +335,20 @@ fn tables_that_cannot_be_used() {
         },
         "column `copy` tells the label of all 180 training rows: it is made from the outcome",
     );
+    check(
+        &changed("[\"days\"]", "[\"days\", \"copy\"]"),
+        &|rows| {
+            for (index, row) in rows.iter_mut().enumerate() {
+                let copy = if index == 0 {
+                    "copy".into()
+                } else {
+                    format!("{}", u8::from(!row.ends_with("<30")) * 3)
+                };
+                *row = format!("{copy},{row}");
+            }
+        },
+        "column `copy` tells the label of all 180 training rows: it is made from the outcome",
+    );
 }
 
 #[test]
@@ -423,4 +437,45 @@ fn proposed_schemas_load() {
             .to_string()
             .contains("holds 2 columns and 1 rows, expected a table")
     );
+}
+
+/// Whatever stands in the other parts: neither means nor medians change.
+#[test]
+fn the_scaler_is_fitted_on_training_rows() {
+    let mut rows = rows();
+    let header = rows.remove(0);
+    // The two visits of a patient do not stand together, so that rows are stored in another order than the file's.
+    let visits = rows.iter().step_by(2).chain(rows.iter().skip(1).step_by(2));
+    let mut apart: Vec<String> = std::iter::once(&header).chain(visits).cloned().collect();
+    let clean = load(SCHEMA, &apart, false).unwrap();
+    for window in clean.windows.iter().filter(|window| window.split != Split::Train) {
+        let mut cells: Vec<&str> = apart[window.target + 1].split(',').collect();
+        cells[5] = "1000";
+        apart[window.target + 1] = cells.join(",");
+    }
+    let poisoned = load(SCHEMA, &apart, false).unwrap();
+    let inputs = poisoned.inputs(&poisoned.part(Split::Test));
+    assert!(inputs.iter().any(|x| *x > 100.0), "test rows were changed");
+    assert_eq!(poisoned.scaler, clean.scaler);
+}
+
+/// Seven months of 40 rows: 0.6 and 0.8 of 280 rows, 168 and 224, lie within the fifth and the sixth month.
+#[test]
+fn rows_of_one_time_lie_in_one_part() {
+    let mut rng = Seed::new(4).rng();
+    let mut rows = vec!["when,x,y".to_string()];
+    for row in 0..280 {
+        // Months take turns, so that the file's order is not that of time.
+        rows.push(format!("2020-0{}-01,{:.2},{}", 1 + row % 7, rng.normal(), rng.below(2)));
+    }
+    let schema = "label = \"y\"\ntime = \"when\"\n[groups.all]\nnumeric = [\"x\"]\n";
+    let dataset = load(schema, &rows, false).unwrap();
+    for (split, months) in [(Split::Train, 1..6), (Split::Validation, 6..7), (Split::Test, 7..8)] {
+        let part = dataset.part(split);
+        assert_eq!(part.len(), 40 * months.len(), "{split:?}");
+        for window in part {
+            let month = &rows[dataset.windows[window].target + 1][5..7];
+            assert!(months.contains(&month.parse::<usize>().unwrap()), "{split:?}: {month}");
+        }
+    }
 }

@@ -618,3 +618,118 @@ fn gradients_of_watched_modules_are_parts_of_the_whole() {
         }
     }
 }
+
+#[test]
+fn gradients_of_parts_are_those_of_their_rows() {
+    /// Two parts, whose mean gradients are put together again.
+    struct Parts {
+        first: usize,
+        share: f32,
+    }
+    impl Strategy for Parts {
+        fn parts(&mut self, batch: &Batch) -> Vec<Vec<usize>> {
+            self.share = self.first as f32 / batch.windows.len() as f32;
+            let (first, second) = batch.windows.split_at(self.first);
+            vec![first.to_vec(), second.to_vec()]
+        }
+
+        fn combine(&mut self, gradients: Vec<Vec<f32>>, _: Seed) -> Vec<f32> {
+            let pairs = gradients[0].iter().zip(&gradients[1]);
+            pairs.map(|(a, b)| self.share * a + (1.0 - self.share) * b).collect()
+        }
+    }
+    for family in tests::zoo() {
+        // The first part is one micro-batch of 16 rows: masks count on from part to part, so that dropout is the same too.
+        let family = with_dropout(&family, 0.3);
+        let plain = Setup::new(2, 0).run(&family, &mut Erm).unwrap().history;
+        let mut strategy = Parts { first: 16, share: 0.0 };
+        let parts = Setup::new(2, 0).run(&family, &mut strategy).unwrap().history;
+        assert!(
+            (plain[0].train_loss - parts[0].train_loss).abs() < 1e-6
+                && (plain[1].train_loss - parts[1].train_loss).abs() < 1e-5
+                && (plain[0].gradient_norm - parts[0].gradient_norm).abs() < 1e-4 * plain[0].gradient_norm,
+            "{family:?}: {plain:?} {parts:?}"
+        );
+    }
+}
+
+#[test]
+fn the_training_loss_is_watched_if_asked_for() {
+    let (family, device) = (with_dropout(&tests::zoo()[0], 0.0), Device::flex());
+    let mut data = task_data(&family, 70);
+    // The better it is learned, the worse validation becomes.
+    for window in &mut data.windows[50..] {
+        window.label = 1.0 - window.label;
+    }
+    let model = family.init(Seed::new(3), &device).unwrap();
+    let (train_rows, validation): (Vec<usize>, Vec<usize>) = (0..70).partition(|row| *row < 50);
+    let task = Task {
+        dataset: &data,
+        train: &train_rows,
+        validation: &validation,
+        loss: Loss::Bce,
+    };
+    let config = TrainConfig {
+        epochs: 60,
+        batch: 0,
+        patience: 0,
+        learning_rate: 0.02,
+        monitor: Monitor::Train,
+        ..TrainConfig::default()
+    };
+    let control = Control {
+        threads: 2,
+        cancel: &AtomicBool::new(false),
+        on_epoch: &mut |_| {},
+        checkpoint: None,
+        resume: None,
+    };
+    let trained = train(&model, &task, &mut Erm, &config, Seed::new(9), &device, control).unwrap();
+    let best = &trained.history[trained.best_epoch - 1];
+    let least = trained
+        .history
+        .iter()
+        .map(|epoch| epoch.train_loss)
+        .fold(f64::INFINITY, f64::min);
+    assert_eq!(best.train_loss, least);
+    assert!(best.validation_loss > trained.history[0].validation_loss);
+    // Kept are the weights after that epoch.
+    let logits = trained
+        .model
+        .logits(data.inputs(&validation).view(), &device, 1)
+        .unwrap();
+    assert!((Loss::Bce.mean(&logits, &data.labels(&validation)) - best.validation_loss).abs() < 1e-6);
+}
+
+#[test]
+fn what_an_epoch_tells_is_a_mean_over_its_steps() {
+    /// Every row twice, so that an epoch has two equal steps.
+    struct Twice;
+    impl Strategy for Twice {
+        fn rows(&mut self, train: &[usize], _: Seed) -> Option<Vec<usize>> {
+            Some(train.repeat(2))
+        }
+    }
+    let (mut watched, mut penalised) = (0, 0);
+    for family in tests::zoo() {
+        let family = with_dropout(&family, 0.0);
+        let epoch = |strategy: &mut dyn Strategy| {
+            let mut setup = Setup::new(1, 50);
+            // Weights stay where they are.
+            setup.config.learning_rate = 1e-12;
+            setup.run(&family, strategy).unwrap().history.remove(0)
+        };
+        let (once, twice) = (epoch(&mut Erm), epoch(&mut Twice));
+        let all = |epoch: &Epoch| {
+            let whole = [epoch.train_loss, epoch.penalty, epoch.gradient_norm];
+            [&whole[..], &epoch.part_norms[..]].concat()
+        };
+        let (first, second) = (all(&once), all(&twice));
+        assert_eq!(first.len(), second.len());
+        let near = first.iter().zip(&second).all(|(a, b)| (a - b).abs() <= 1e-6 * a.abs());
+        assert!(near, "{family:?}: {once:?} {twice:?}");
+        watched += once.part_norms.len();
+        penalised += usize::from(once.penalty > 0.0);
+    }
+    assert!(watched > 0 && penalised > 0);
+}
