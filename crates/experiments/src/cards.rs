@@ -155,6 +155,16 @@ impl Training {
                 "standard deviation of the last 10 validation losses",
             ),
         ];
+        if self.history.is_empty() {
+            return Section {
+                title: "Training".into(),
+                text: vec![format!(
+                    "{} parameters, taken as they were given: nothing was trained (`epochs = 0`).",
+                    model.parameters
+                )],
+                blocks: Vec::new(),
+            };
+        }
         let why = match self.stop {
             Stop::Epochs => "all epochs were done",
             Stop::Patience => "the watched loss stopped improving",

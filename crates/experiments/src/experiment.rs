@@ -221,7 +221,7 @@ fn finish<E: Experiment>(
         Err(ExperimentError::Interrupted) => {
             keep_first(run.set(State::Interrupted, None));
             eprintln!(
-                "interrupted; go on with: experiment {} --resume {}",
+                "interrupted; go on with: disentangle experiment {} --resume {}",
                 E::NAME,
                 run.path().display()
             );
@@ -500,5 +500,37 @@ pub fn metric_row(metric: &str, estimate: &disentangle_analysis::Estimate) -> Me
         q: estimate.q,
         n: estimate.n as u64,
         ..MetricRow::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::Estimate;
+
+    use super::*;
+
+    #[test]
+    fn a_row_holds_every_number_of_an_estimate() {
+        let estimate = Estimate {
+            value: Some(1.0),
+            low: Some(2.0),
+            high: Some(3.0),
+            level: Some(0.95),
+            method: Some("bootstrap".into()),
+            p: Some(0.1),
+            q: Some(0.2),
+            n: 7,
+            note: None,
+        };
+        let row = metric_row("accuracy", &estimate);
+        assert_eq!(
+            (row.value, row.low, row.high, row.level),
+            (Some(1.0), Some(2.0), Some(3.0), Some(0.95))
+        );
+        assert_eq!((row.p, row.q, row.n), (Some(0.1), Some(0.2), 7));
+        assert_eq!(
+            (row.metric.as_str(), row.interval_method.as_deref()),
+            ("accuracy", Some("bootstrap"))
+        );
     }
 }

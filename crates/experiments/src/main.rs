@@ -69,8 +69,8 @@ enum Command {
     /// Audits your own table or MEDS dataset: leakage, training, importance, causal effects, subgroups, report.
     Audit {
         /// A CSV (also gzip) or Parquet table, or the folder of a MEDS dataset.
-        #[arg(long)]
-        data: PathBuf,
+        #[arg(long, required_unless_present = "resume")]
+        data: Option<PathBuf>,
         /// A TOML file that says what the table's columns are; `dataset describe` proposes one.
         #[arg(long)]
         schema: Option<PathBuf>,
@@ -213,7 +213,7 @@ fn run(command: Command) -> Result<(), ExperimentError> {
             schema,
             task,
             run,
-        } => audit(&data, schema.as_deref(), task.as_deref(), &run),
+        } => audit(data.as_deref(), schema.as_deref(), task.as_deref(), &run),
         Command::List => show(&commands::list(&Backend::Flex.open()?)?),
         Command::Analyze {
             activations,
@@ -260,11 +260,20 @@ fn run(command: Command) -> Result<(), ExperimentError> {
 
 /// `audit` is an experiment whose data stands in options of its own.
 fn audit(
-    data: &Path,
+    data: Option<&Path>,
     schema: Option<&Path>,
     task: Option<&Path>,
     arguments: &RunArguments,
 ) -> Result<(), ExperimentError> {
+    let named = [("--data", data), ("--schema", schema), ("--task", task)];
+    let Some(data) = data.filter(|_| arguments.resume.is_none()) else {
+        return match named.iter().find(|(_, path)| path.is_some()) {
+            Some((option, _)) => Err(ExperimentError::Input(format!(
+                "`--resume` takes its data from the run; expected no {option}"
+            ))),
+            None => experiment("audit", arguments, &[]),
+        };
+    };
     if !data.exists() {
         return Err(ExperimentError::Input(format!(
             "{}: there is no such file or folder",
@@ -277,7 +286,10 @@ fn audit(
             data.display()
         )));
     }
-    let named = [("dataset", Some(data)), ("schema", schema), ("task", task)];
+    // `ward` in this folder, and not the simulated one of that name.
+    let word = data.components().count() == 1 && data.extension().is_none();
+    let data = if word { Path::new(".").join(data) } else { data.into() };
+    let named = [("dataset", Some(data.as_path())), ("schema", schema), ("task", task)];
     let sets = named
         .into_iter()
         .filter_map(|(key, path)| Some(format!("{key}={}", path?.display())));

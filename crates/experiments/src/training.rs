@@ -1,4 +1,6 @@
-//! Training of a run's main model: checkpointed, resumable, with one event an epoch.
+//! Training of a run's main model: checkpointed, resumable, with one event an epoch. With `epochs = 0` given weights are taken as they are.
+
+use std::path::Path;
 
 use disentangle_data::{Dataset, Split};
 use disentangle_models::{
@@ -8,6 +10,20 @@ use disentangle_models::{
 
 use crate::{Context, ExperimentError, context::CANCEL};
 
+/// Refuses settings that cannot work. No epoch at all is meant for weights that were trained elsewhere.
+pub(crate) fn check(config: &TrainConfig, weights: Option<&Path>) -> Result<(), ExperimentError> {
+    let refused = "`epochs = 0` cannot be used: expected at least 1, or `weights`, which are then taken as they are";
+    match (config.epochs, weights) {
+        (0, None) => Err(ExperimentError::Input(refused.into())),
+        (0, Some(_)) => Ok(TrainConfig {
+            epochs: 1,
+            ..config.clone()
+        }
+        .check()?),
+        _ => Ok(config.check()?),
+    }
+}
+
 /// Trains `model` on the dataset's training rows, stopping by its validation rows; goes on where a checkpoint lies.
 pub(crate) fn fit(
     model: &Model,
@@ -15,6 +31,14 @@ pub(crate) fn fit(
     config: &TrainConfig,
     context: &Context,
 ) -> Result<Trained, ExperimentError> {
+    if config.epochs == 0 {
+        return Ok(Trained {
+            model: model.clone(),
+            history: Vec::new(),
+            best_epoch: 0,
+            stop: Stop::Epochs,
+        });
+    }
     let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
     let task = Task {
         dataset,

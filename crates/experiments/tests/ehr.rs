@@ -191,6 +191,64 @@ fn a_table_is_audited() {
     assert!(report.contains("Audit: visits.csv") && report.contains("Leakage audit"));
 }
 
+/// Weights that were trained elsewhere are audited as they are; strategies, which would train them, are left out.
+#[test]
+fn given_weights_are_audited_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_table(folder);
+    let visits = ["audit", "--data", "visits.csv", "--schema", "visits.toml"];
+    let trained = run(folder, "trained", &visits);
+    let given = ["--set", "weights=trained/model.safetensors", "--set", "epochs=0"];
+    let given = [&visits[..], &given].concat();
+    let taken = run(folder, "taken", &given);
+    let weights = |run: &str| std::fs::read(folder.join(run).join("model.safetensors")).unwrap();
+    assert!(weights("trained") == weights("taken"));
+    assert_eq!(taken["causal"]["training"]["history"], serde_json::json!([]));
+    for part in ["performance", "attributes"] {
+        assert_eq!(taken[part], trained[part], "{part}");
+    }
+    let report = std::fs::read_to_string(folder.join("taken/report.html")).unwrap();
+    assert!(report.contains("nothing was trained"));
+    assert!(report.contains("strategies would train them"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_audit_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_table(folder);
+    let visits = [
+        "audit",
+        "--data",
+        "visits.csv",
+        "--schema",
+        "visits.toml",
+        "--set",
+        "strategies=none",
+    ];
+    let whole = run(folder, "whole", &visits);
+    let mut command = disentangle(folder);
+    let mut child = command
+        .args(visits)
+        .args(["--fast", "--out", "killed"])
+        .spawn()
+        .unwrap();
+    while !folder.join("killed/events.jsonl").exists() {
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "it ended before it could be stopped"
+        );
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let resumed = succeed(disentangle(folder).args(["audit", "--resume", "killed", "--json", "--quiet"]));
+    let resumed: Value = serde_json::from_slice(&resumed.stdout).unwrap();
+    assert_eq!(resumed["performance"], whole["performance"]);
+}
+
 #[test]
 fn records_are_described_and_validated() {
     let folder = tempfile::tempdir().unwrap();
@@ -269,6 +327,21 @@ fn what_cannot_be_audited() {
         "none.csv: there is no such file or folder",
     );
     check(&["audit", "--data", "visits.csv"], "visits.csv: needs `--schema FILE`");
+    // A folder of that name, and not the simulated ward.
+    std::fs::create_dir(folder.path().join("ward")).unwrap();
+    check(
+        &["audit", "--data", "ward"],
+        "ward: says nothing of what to predict from what",
+    );
+    check(
+        &["audit", "--data", "visits.csv", "--resume", "visits.csv"],
+        "`--resume` takes its data from the run; expected no --data",
+    );
+    let visits = ["audit", "--data", "visits.csv", "--schema", "visits.toml", "--set"];
+    check(
+        &[&visits[..], &["epochs=0"]].concat(),
+        "`epochs = 0` cannot be used: expected at least 1, or `weights`",
+    );
     check(&["audit", "--data", "leaky"], "leakage audit: column `final_stay`");
     check(
         &["audit", "--data", "records", "--task", "visits.toml"],

@@ -254,6 +254,23 @@ fn stopped_runs_resume_and_end_with_the_same_bits() {
     }
 }
 
+/// A run of given weights without training predicts what the run that they are from predicted.
+#[test]
+fn given_weights_are_taken_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let short = ["--set", "epochs=2", "--set", "walk_forward=false"];
+    succeed(&mut finance(folder.path(), "trained", &short));
+    let given = ["--set", "epochs=0", "--set", "weights=trained/model.safetensors"];
+    succeed(&mut finance(folder.path(), "given", &given));
+    let [trained, given] = ["trained", "given"].map(|run| folder.path().join(run));
+    for file in ["model.safetensors", "predictions.parquet"] {
+        let content = [&trained, &given].map(|run| std::fs::read(run.join(file)).unwrap());
+        assert!(content[0] == content[1], "{file} differs");
+    }
+    let page = std::fs::read_to_string(given.join("report.html")).unwrap();
+    assert!(page.contains("nothing was trained") && page.contains("refits would train them"));
+}
+
 #[test]
 fn seeds_are_aggregated() {
     let folder = tempfile::tempdir().unwrap();

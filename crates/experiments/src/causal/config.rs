@@ -6,7 +6,7 @@ use disentangle_analysis::causal::{attribution::Rule, contrast::Contrast};
 use disentangle_models::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{ExperimentError, cards::ModelSettings, rows::RowSettings};
+use crate::{ExperimentError, cards::ModelSettings, rows::RowSettings, training};
 
 /// Whether effects are oriented before they are averaged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +119,7 @@ impl Default for CausalSettings {
 
 impl CausalSettings {
     pub(crate) fn check(&self) -> Result<(), ExperimentError> {
-        self.training.check()?;
+        training::check(&self.training, self.weights.as_deref())?;
         for (key, value, least) in [
             ("rows", self.rows, 2),
             ("permutations", self.permutations, 1),

@@ -99,7 +99,8 @@ impl EhrSettings {
                 return Err(ExperimentError::Input(reason));
             }
         }
-        if self.strategies.as_deref() != Some(NONE) {
+        // Weights that are taken as they are leave strategies nothing to train.
+        if self.strategies.as_deref() != Some(NONE) && self.training.epochs > 0 {
             self.mitigate("").check()?;
         }
         self.causal().check()

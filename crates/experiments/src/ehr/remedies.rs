@@ -63,6 +63,11 @@ pub(super) fn mitigation(
                 "set strategies=all or some names, or run experiment mitigate".into()
             ));
         }
+        _ if config.training.epochs == 0 => {
+            return Ok(Err(
+                "`epochs = 0`: the weights are taken as they are, and strategies would train them".into(),
+            ));
+        }
         _ => {}
     }
     let spurious = rows.dataset.groups.iter().find(|group| group.role == Role::Spurious);

@@ -380,10 +380,10 @@ fn attention_table(sites: &[SiteAttention]) -> Block {
 }
 
 fn gradients(outcome: &Outcome) -> Option<Section> {
-    if outcome.gradient_parts.is_empty() {
+    let history = &outcome.causal.training.history;
+    if outcome.gradient_parts.is_empty() || history.is_empty() {
         return None;
     }
-    let history = &outcome.causal.training.history;
     let epochs = Values::Numbers(history.iter().map(|epoch| epoch.epoch as f64).collect());
     let norms = |index: usize| -> Vec<Option<f64>> {
         let each = history.iter().map(|epoch| epoch.part_norms.get(index).copied());

@@ -13,7 +13,7 @@ use disentangle_models::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::ExperimentError;
+use crate::{ExperimentError, training};
 
 /// Where prices come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,7 +182,7 @@ impl FinanceConfig {
                 return Err(DataError::setting(key, value, format!("at most {MOST}")).into());
             }
         }
-        Ok(self.training().check()?)
+        training::check(&self.training(), self.weights.as_deref())
     }
 
     /// The part about features and splits.

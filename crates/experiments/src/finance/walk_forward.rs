@@ -42,6 +42,9 @@ struct Step {
 /// Plans non-overlapping scored windows, each with the latest windows before it of which none predicts a row that the scored
 /// ones, or their indicators' histories, use.
 fn plan(dataset: &Dataset, config: &FinanceConfig) -> Result<Vec<Step>, String> {
+    if config.epochs == 0 {
+        return Err("`epochs = 0`: the weights are taken as they are, and refits would train them".into());
+    }
     let (n, symbols) = (dataset.windows.len(), dataset.subjects.len());
     // Windows of several symbols share their times, so that the gap in windows is as many times as wide.
     let (gap, history) = (
