@@ -82,6 +82,11 @@ fn settings_that_cannot_work() {
         ),
         (
             "synthetic",
+            "representation_site=embedding",
+            "`representation_site = embedding` is no site of this model; near names: input, embed,",
+        ),
+        (
+            "synthetic",
             "weights=w.safetensors",
             "w.safetensors: not a safetensors file: ",
         ),
@@ -144,6 +149,29 @@ fn settings_that_cannot_work() {
             expected,
         );
     }
+}
+
+/// The representation is that of the site which was asked for.
+#[test]
+fn representation_at_another_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = disentangle(folder.path());
+    command.args(["experiment", "synthetic", "--fast", "--quiet", "--out", "run"]);
+    succeed(command.args(["--set", "representation_site=embed", "--set", "autoencoder_steps=0"]));
+    let metrics = std::fs::read(folder.path().join("run/metrics.json")).unwrap();
+    let metrics: Value = serde_json::from_slice(&metrics).unwrap();
+    let embed = metrics["sites"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|study| study["site"] == "embed");
+    let representation = &metrics["representation"];
+    assert_eq!(representation["site"], "embed");
+    let points = representation["points"].as_array().unwrap();
+    assert_eq!(points.len(), representation["labels"].as_array().unwrap().len());
+    assert!(embed.is_some() && points.iter().any(|point| point[2].as_f64().unwrap().abs() > 1e-6));
+    let page = std::fs::read_to_string(folder.path().join("run/report.html")).unwrap();
+    assert!(page.contains("Representation at embed, by shortcut"));
 }
 
 /// A label that almost all rows share trains only where that is asked for, and the run says so.

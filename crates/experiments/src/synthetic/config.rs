@@ -7,7 +7,7 @@ use disentangle_data::synthetic::SyntheticConfig;
 use disentangle_models::train::TrainConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{ExperimentError, cards::ModelSettings, study::StudySettings};
+use crate::{ExperimentError, cards::ModelSettings, study::StudySettings, training};
 
 /// The configuration; every key can be set by `--set key=value`. Unknown keys are refused where settings are resolved.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct SyntheticSettings {
     pub resamples: usize,
     /// Bootstrap draws of intervals of site measures.
     pub site_resamples: usize,
+    /// The site whose principal components, neurons and overlap are drawn; `pool` if absent. A row of a site with positions is
+    /// all of them side by side.
+    pub representation_site: Option<String>,
     /// Rows over which neurons are ablated.
     pub neuron_rows: usize,
     /// What an ablated neuron is set to: `mean`, or `zero` (the notebook's).
@@ -58,6 +61,7 @@ impl Default for SyntheticSettings {
             permutations: 20,
             resamples: 500,
             site_resamples: 100,
+            representation_site: None,
             neuron_rows: 128,
             ablation: Substitute::Mean,
             autoencoder_site: None,
@@ -71,7 +75,7 @@ impl Default for SyntheticSettings {
 impl SyntheticSettings {
     pub(super) fn check(&self) -> Result<(), ExperimentError> {
         self.study.check()?;
-        self.training.check()?;
+        training::check(&self.training, self.weights.as_deref())?;
         for (key, value) in [
             ("permutations", self.permutations),
             ("resamples", self.resamples),

@@ -61,7 +61,8 @@ impl Experiment for Synthetic {
         // Sizes that cannot work, unknown sites and foreign weights are found before a folder is made.
         let model = start_model(config, &dataset, root, device)?;
         config.study.sites(&model)?;
-        autoencoder_site(config, &model)?;
+        chosen_site("autoencoder_site", config.autoencoder_site.as_ref(), &model)?;
+        chosen_site("representation_site", config.representation_site.as_ref(), &model)?;
         let mut hash = blake3::Hasher::new();
         if let Some(path) = &config.weights {
             let error = |error| ExperimentError::Input(format!("{}: cannot be read: {error}", path.display()));
@@ -123,7 +124,7 @@ impl Experiment for Synthetic {
         bar.inc(1);
         let autoencoder = autoencoder(config, &study, &model, context)?;
         bar.finish_and_clear();
-        let representation = representation(dataset, &rows, &model, context)?;
+        let representation = representation(config, dataset, &rows, &model, context)?;
         Ok(Outcome {
             schema_version: 1,
             kind: "run".into(),
@@ -167,8 +168,9 @@ fn main_site(model: &Model) -> String {
     if pool { "pool" } else { "input" }.into()
 }
 
-fn autoencoder_site(config: &SyntheticSettings, model: &Model) -> Result<String, ExperimentError> {
-    let Some(site) = &config.autoencoder_site else {
+/// The site that `key` names; the main one if it names none.
+fn chosen_site(key: &str, site: Option<&String>, model: &Model) -> Result<String, ExperimentError> {
+    let Some(site) = site else {
         return Ok(main_site(model));
     };
     let known: Vec<String> = model.sites().into_iter().map(|site| site.name).collect();
@@ -176,7 +178,7 @@ fn autoencoder_site(config: &SyntheticSettings, model: &Model) -> Result<String,
         return Ok(site.clone());
     }
     let near = disentangle_models::near_names(site, &known);
-    let reason = format!("`autoencoder_site = {site}` is no site of this model; near names: {near}");
+    let reason = format!("`{key} = {site}` is no site of this model; near names: {near}");
     Err(ExperimentError::Input(reason))
 }
 
@@ -230,7 +232,7 @@ fn autoencoder(
     if config.autoencoder_steps == 0 {
         return Ok(Err("`autoencoder_steps = 0`".into()));
     }
-    let site = &autoencoder_site(config, model)?;
+    let site = &chosen_site("autoencoder_site", config.autoencoder_site.as_ref(), model)?;
     let captured = probing::capture_whole(model, study.inputs, std::slice::from_ref(site), context.device)?;
     let rows = captured[0].mapv(f64::from);
     let tokens = rows.nrows() / study.inputs.dim().0.max(1);
@@ -269,12 +271,13 @@ fn autoencoder(
 }
 
 fn representation(
+    config: &SyntheticSettings,
     dataset: &Dataset,
     rows: &[usize],
     model: &Model,
     context: &Context,
 ) -> Result<Representation, ExperimentError> {
-    let site = &main_site(model);
+    let site = &chosen_site("representation_site", config.representation_site.as_ref(), model)?;
     let pooled = probing::activations(model, dataset.inputs(rows).view(), site, context.device)?;
     let pca = Pca::fit(pooled.view()).map_err(|error| ExperimentError::Failed(format!("site `{site}`: {error}")))?;
     let points = pca.project(pooled.view(), 3);

@@ -41,7 +41,7 @@ pub struct Outcome {
     pub neurons: Vec<SiteNeurons>,
     /// A sparse autoencoder of one site, or why there is none.
     pub autoencoder: Result<Autoencoder, String>,
-    /// The pooled representation of the studied rows.
+    /// The representation of the studied rows.
     pub representation: Representation,
 }
 
@@ -131,7 +131,7 @@ pub struct Autoencoder {
     pub recovery: Option<Recovery>,
 }
 
-/// Principal components of the pooled representation.
+/// Principal components of the representation at one site.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Representation {
     /// The site.

@@ -184,8 +184,8 @@ fn representation(outcome: &Outcome) -> Section {
     let axes = [axes[0].as_str(), axes[1].as_str(), axes[2].as_str()];
     let mut blocks = vec![figure(
         "representation",
-        "Pooled representation, by label",
-        "Drag to turn; if the colours separate, the last layer tells the classes apart, and if they mix, it does not.",
+        &format!("Representation at {}, by label", pooled.site),
+        "Drag to turn; if the colours separate, this site tells the classes apart, and if they mix, its first three components do not.",
         axes,
         vec![
             of("label 0", &|row| pooled.labels[row] == 0),
@@ -196,7 +196,7 @@ fn representation(outcome: &Outcome) -> Section {
     if let Some(shortcuts) = &pooled.shortcuts {
         blocks.push(figure(
             "representation-shortcut",
-            "Pooled representation, by shortcut",
+            &format!("Representation at {}, by shortcut", pooled.site),
             "The same points; if these colours separate better than those above, the representation is about the shortcut rather than the label.",
             axes,
             vec![
