@@ -255,3 +255,55 @@ fn a_document_without_peers_is_shown_too() {
     assert!(table(&document).contains("1.00e-4"));
     assert!(!markdown(&document).contains("times as fast"));
 }
+
+#[test]
+fn targets_ask_for_speed_memory_and_the_same_numbers() {
+    let check = |seconds: f64, peak: f64, check: &[f64], met: bool| {
+        let mut cells = vec![
+            cell("finance", "flex", 1, measured(&[seconds], peak, check)),
+            cell("finance", "pytorch", 1, measured(&[2.0], 400.0, &[1.0])),
+        ];
+        compare(&mut cells);
+        let document = Document {
+            cells,
+            growth: None,
+            ..made_up()
+        };
+        let verdicts = report(&document).verdicts;
+        let (tone, end) = if met {
+            (Tone::Good, ": met")
+        } else {
+            (Tone::Bad, ": missed")
+        };
+        assert_eq!(verdicts.len(), 1);
+        assert!(
+            verdicts[0].tone == tone && verdicts[0].text.ends_with(end),
+            "{verdicts:?}"
+        );
+    };
+    check(1.0, 200.0, &[1.0009], true);
+    check(1.17, 200.0, &[1.0], true);
+    check(1.18, 200.0, &[1.0], false);
+    check(1.0, 202.0, &[1.0], false);
+    check(1.0, 200.0, &[1.0011], false);
+    // What was not compared does not agree.
+    check(1.0, 200.0, &[], false);
+    check(1.0, 200.0, &[1.0, 1.0], false);
+}
+
+#[test]
+fn a_tap_is_cheap_where_its_upper_end_is() {
+    for (value, high, tone) in [(0.4, 0.9, Tone::Good), (0.4, 1.2, Tone::Neutral), (1.1, 1.5, Tone::Bad)] {
+        let mut taps = cell("taps", "flex", 1, measured(&[0.5], 50.0, &[]));
+        if let Some(measured) = &mut taps.measured {
+            let percent = json!({"value": value, "low": 0.2, "high": high});
+            measured.extra.insert("tap_percent".into(), percent);
+        }
+        let document = Document {
+            cells: vec![taps],
+            growth: None,
+            ..made_up()
+        };
+        assert_eq!(report(&document).verdicts[0].tone, tone, "{value} {high}");
+    }
+}

@@ -16,10 +16,9 @@ const RARE: f64 = 0.2;
 type Measure = fn(&EnvironmentImportance) -> &Estimate;
 
 /// Accuracy, or ROC AUC where one label is rare.
-fn measure(outcome: &Outcome) -> (&'static str, Measure) {
+fn measure(positive: Option<f64>) -> (&'static str, Measure) {
     let rare = |positive: f64| positive.min(1.0 - positive) < RARE;
-    let main = outcome.data.environments.first();
-    match main.is_some_and(|main| rare(main.positive)) {
+    match positive.is_some_and(rare) {
         true => ("ROC AUC", |one| &one.importance.auc_drop),
         false => ("accuracy", |one| &one.importance.accuracy_drop),
     }
@@ -35,13 +34,15 @@ fn clearly_below(drop: &Estimate) -> bool {
 
 /// What a shortcut is worth in each environment.
 pub(super) fn impact(outcome: &Outcome, group: &str) -> Option<Verdict> {
-    let drops: Vec<&EnvironmentImportance> = outcome
-        .importance
-        .iter()
-        .filter(|one| one.importance.group == group)
-        .collect();
+    let main = outcome.data.environments.first();
+    worth(&outcome.importance, main.map(|main| main.positive), group)
+}
+
+/// From the importances of all groups and the share of positive labels on the main rows.
+fn worth(all: &[EnvironmentImportance], positive: Option<f64>, group: &str) -> Option<Verdict> {
+    let drops: Vec<&EnvironmentImportance> = all.iter().filter(|one| one.importance.group == group).collect();
     let (first, others) = drops.split_first()?;
-    let (measure, of) = measure(outcome);
+    let (measure, of) = measure(positive);
     let drop = of(first);
     // One group in one environment, chosen before the run: no family to correct for.
     let confirmed = drop.p.is_none_or(|p| p <= 0.05);
@@ -98,4 +99,115 @@ fn lost(drop: &Estimate, environment: &str) -> String {
         return format!("rises by {} on `{environment}`", gain.show(2));
     }
     format!("does not clearly change on `{environment}` (lost: {})", drop.show(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::importance::Importance;
+
+    use super::*;
+
+    fn interval([low, high]: [f64; 2]) -> Estimate {
+        Estimate {
+            value: Some(f64::midpoint(low, high)),
+            low: Some(low),
+            high: Some(high),
+            ..Estimate::default()
+        }
+    }
+
+    /// Of `bias` in two environments, beside another group that is worth a lot.
+    fn worths(positive: f64, accuracy: [[f64; 2]; 2], p: Option<f64>) -> Verdict {
+        let one = |environment: &str, group: &str, drop: Estimate| EnvironmentImportance {
+            environment: environment.into(),
+            importance: Importance {
+                group: group.into(),
+                auc_drop: interval([-0.3, 0.3]),
+                accuracy_drop: drop,
+                auc_only: Estimate::default(),
+                accuracy_only: Estimate::default(),
+                probability_shift: Estimate::default(),
+            },
+            accuracy_drop_mean: Estimate::default(),
+            accuracy_drop_zero: Estimate::default(),
+        };
+        let first = Estimate {
+            p,
+            ..interval(accuracy[0])
+        };
+        let all = [
+            one("in", "other", interval([0.3, 0.4])),
+            one("in", "bias", first),
+            one("out", "bias", interval(accuracy[1])),
+        ];
+        worth(&all, Some(positive), "bias").unwrap()
+    }
+
+    #[test]
+    fn words_follow_the_environments() {
+        let check = |accuracy: [[f64; 2]; 2], p: Option<f64>, tone: Tone, start: &str| {
+            let found = worths(0.5, accuracy, p);
+            assert!(
+                found.tone == tone && found.text.starts_with(start),
+                "{found:?}, not {start}"
+            );
+        };
+        let (pays, nothing, costs) = ([0.1, 0.2], [-0.05, 0.05], [-0.2, -0.1]);
+        check(
+            [pays, nothing],
+            Some(0.05),
+            Tone::Bad,
+            "the model leans on the shortcut `bias`",
+        );
+        check(
+            [pays, costs],
+            Some(0.05),
+            Tone::Bad,
+            "the model leans on the shortcut `bias`",
+        );
+        check(
+            [pays, nothing],
+            Some(0.06),
+            Tone::Neutral,
+            "the model seems to lean on the shortcut `bias`",
+        );
+        check(
+            [pays, pays],
+            Some(0.05),
+            Tone::Neutral,
+            "`bias` is marked as a shortcut, but pays in every",
+        );
+        check(
+            [nothing, costs],
+            Some(0.5),
+            Tone::Bad,
+            "the shortcut `bias` misleads the model in some",
+        );
+        check(
+            [nothing, pays],
+            Some(0.5),
+            Tone::Good,
+            "no evidence that the model leans",
+        );
+        // Certain, and too little to matter.
+        check(
+            [[0.003, 0.006], nothing],
+            Some(0.01),
+            Tone::Good,
+            "no evidence that the model leans",
+        );
+        let text = worths(0.5, [pays, costs], None).text;
+        let expected = "without it accuracy falls by 0.15 [0.10, 0.20] on `in`, rises by 0.15 [0.10, 0.20] on `out`";
+        assert!(text.ends_with(expected), "{text}");
+        // Where one label is rare, accuracy is not looked at.
+        for (positive, measure) in [
+            (0.19, "ROC AUC"),
+            (0.81, "ROC AUC"),
+            (0.21, "accuracy"),
+            (0.79, "accuracy"),
+        ] {
+            let text = worths(positive, [pays, nothing], None).text;
+            assert!(text.contains(&format!("without it {measure} ")), "{positive}: {text}");
+        }
+    }
 }

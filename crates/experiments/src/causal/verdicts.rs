@@ -314,3 +314,72 @@ fn agreement(outcome: &Outcome) -> Option<Verdict> {
     };
     Some(verdict(Tone::Neutral, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::causal::robustness::Disturbance;
+
+    use super::*;
+
+    fn interval(low: f64, high: f64) -> Estimate {
+        Estimate {
+            value: Some(f64::midpoint(low, high)),
+            low: Some(low),
+            high: Some(high),
+            ..Estimate::default()
+        }
+    }
+
+    #[test]
+    fn sizes_are_compared_whatever_their_sign() {
+        for ((low, high), expected) in [
+            ((0.1, 0.2), [0.1, 0.2]),
+            ((-0.2, -0.1), [0.1, 0.2]),
+            ((-0.3, 0.1), [0.0, 0.3]),
+        ] {
+            assert_eq!(size(&interval(low, high)), Some(expected));
+        }
+        assert_eq!(size(&Estimate::point(1.0, 1)), None);
+        assert!(larger(&interval(-0.4, -0.3), &interval(0.1, 0.2)));
+        assert!(!larger(&interval(0.1, 0.2), &interval(-0.4, -0.3)));
+        assert!(!larger(&interval(0.15, 0.4), &interval(0.1, 0.2)), "they overlap");
+    }
+
+    #[test]
+    fn shares_are_shown_in_per_cent() {
+        let share = Estimate {
+            value: Some(0.68),
+            ..interval(0.61, 0.75)
+        };
+        assert_eq!(percent(&share), "68 % [61, 75]");
+        assert_eq!(percent(&Estimate::point(0.25, 9)), "25 %");
+        assert_eq!(percent(&Estimate::undefined("no effect", 9)), "undefined (no effect)");
+    }
+
+    #[test]
+    fn attacks_are_told_from_noise() {
+        let one = |disturbance: Disturbance, low: f64, high: f64| Degradation {
+            disturbance,
+            levels: vec![1.0],
+            auc: vec![Estimate::default()],
+            slope: interval(low, high),
+        };
+        let [noise, dropout, fgsm, pgd] = Disturbance::ALL;
+        let order = |noise_high: f64| {
+            [
+                one(pgd, 0.5, 0.7),
+                one(fgsm, 0.45, 0.65),
+                one(noise, 0.1, noise_high),
+                one(dropout, 0.0, 0.1),
+            ]
+        };
+        let found = |all: &[Degradation]| {
+            let all: Vec<&Degradation> = all.iter().collect();
+            noise_after_attacks(&all).map(|one| one.disturbance.name())
+        };
+        assert_eq!(found(&order(0.44)), Some(noise.name()));
+        assert_eq!(found(&order(0.46)), None);
+        let [first, next, last, _] = &order(0.44);
+        assert!(apart(first, last) && !apart(first, next) && !apart(last, first));
+    }
+}

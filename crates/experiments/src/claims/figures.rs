@@ -60,7 +60,7 @@ pub(super) fn margins(outcome: &Outcome) -> Block {
     figure(
         "margins",
         "Measured value against the threshold",
-        "Distance from the threshold to the side where the claim puts the value, in half widths of the 95 % interval: above the upper line a claim is supported, below the lower one it is contradicted. What lies farther is drawn at the edge.",
+        "Distance from the threshold to the side where the claim puts the value, in half widths of the 95 % interval: above the upper line a claim is supported, below the lower one it is contradicted (p values apart, which contradict nothing). What lies farther is drawn at the edge.",
         ["claim", "half widths of the interval", ""],
         series.collect(),
         vec![-1.0, 0.0, 1.0],

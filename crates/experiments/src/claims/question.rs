@@ -410,3 +410,65 @@ impl Measurement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OTHERS: &[Subject] = &[Subject::Hierarchical, Subject::Gated];
+    const ENDS: &[Subject] = &[Subject::Parallel, Subject::Hierarchical];
+
+    #[test]
+    fn comparisons_are_above_zero_where_the_claim_holds() {
+        let mut numbers = Numbers::default();
+        for (subject, value) in [
+            (Subject::Parallel, 0.5),
+            (Subject::Hierarchical, 0.2),
+            (Subject::Gated, 0.9),
+        ] {
+            numbers.put(subject, Quality::Sensitivity, Some(value));
+        }
+        let repeats = [numbers];
+        let check = |subject: Subject, comparison: Comparison, expected: &[(Option<Subject>, Option<f64>)]| {
+            let measurement = Measurement {
+                subject,
+                quality: Quality::Sensitivity,
+                comparison,
+            };
+            let found = measurement.readings(&repeats);
+            assert_eq!(found.len(), expected.len(), "{comparison:?}");
+            for (reading, (rival, value)) in found.iter().zip(expected) {
+                assert_eq!(reading.rival, *rival, "{comparison:?}");
+                // Rounded to thousandths.
+                let round = |value: f64| (1000.0 * value).round();
+                assert_eq!(reading.values.len(), 1);
+                assert_eq!(reading.values[0].map(round), value.map(round), "{comparison:?}");
+            }
+        };
+        let (hierarchical, gated) = (Some(Subject::Hierarchical), Some(Subject::Gated));
+        check(Subject::Parallel, Comparison::Alone, &[(None, Some(0.5))]);
+        check(
+            Subject::Parallel,
+            Comparison::Over(Subject::Hierarchical),
+            &[(hierarchical, Some(0.3))],
+        );
+        check(
+            Subject::Parallel,
+            Comparison::Most(OTHERS),
+            &[(hierarchical, Some(0.3)), (gated, Some(-0.4))],
+        );
+        check(
+            Subject::Parallel,
+            Comparison::Least(OTHERS),
+            &[(hierarchical, Some(-0.3)), (gated, Some(0.4))],
+        );
+        check(Subject::Parallel, Comparison::Middle(OTHERS), &[(None, Some(0.3))]);
+        // Beyond the higher end by 0.4.
+        check(Subject::Gated, Comparison::Middle(ENDS), &[(None, Some(-0.4))]);
+        check(
+            Subject::Small,
+            Comparison::Most(OTHERS),
+            &[(hierarchical, None), (gated, None)],
+        );
+    }
+}

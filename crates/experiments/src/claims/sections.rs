@@ -98,7 +98,13 @@ fn against_thresholds(outcome: &Outcome) -> Section {
         let why = match test.estimate.value {
             None => "nothing could be measured".to_string(),
             Some(_) if test.estimate.low.is_none() => "one training alone has no interval".into(),
-            Some(_) => format!("the interval reaches both sides of {}", test.expectation.show()),
+            Some(_) if test.expectation.judge(&test.estimate) == Standing::Contradicted => {
+                "a test that does not reject has not seen the opposite".into()
+            }
+            Some(_) => format!(
+                "the interval lies on both sides of what is expected, {}",
+                test.expectation.show()
+            ),
         };
         let cells: Vec<Cell> = vec![
             claim.id.clone().into(),

@@ -13,14 +13,15 @@ pub fn list(device: &Device) -> Result<String, ExperimentError> {
         text += &format!("  {:<18} {}\n", experiment.name, experiment.about);
     }
     text += "\ndatasets\n";
-    text += "  biased       genuine groups and a planted shortcut (synthetic)\n";
-    text += "  multifeature genuine groups only (synthetic)\n";
-    text += "  market       simulated market, four years of business days, part of the program (the default)\n";
-    text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
+    text += "  biased       genuine groups and a planted shortcut, drawn (the default of most experiments)\n";
+    text += "  multifeature genuine groups only, drawn\n";
     text +=
-        "  ward         simulated hospital ward (MEDS), with a shortcut that holds in the hospitals of training only\n";
-    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns; in causal and ehr any table, with --set schema=FILE.toml\n";
-    text += "  FOLDER       your health records (MEDS 0.4), in causal and ehr, with --set task=FILE.toml\n\nmodels and their sites\n";
+        "  market       simulated market, four years of business days, part of the program (the default of finance)\n";
+    text += "  yahoo        live prices: --set symbols=SPY,QQQ --set start=2020-01-01 --set end=2024-01-01\n";
+    text += "  ward         simulated hospital ward (MEDS), with a shortcut that holds in the hospitals of training only (the default of ehr)\n";
+    text += "  planted      all generators with known roles (detect only, its default)\n";
+    text += "  FILE         your prices, CSV (also gzip) or Parquet with Yahoo's columns; any other table with --set schema=FILE.toml (not in finance and synthetic)\n";
+    text += "  FOLDER       your health records (MEDS 0.4), with --set task=FILE.toml where it holds no task.toml (not in finance and synthetic)\n\nmodels and their sites\n";
     for family in Family::ALL {
         let name = family.name();
         let model = family.config(5, 30, &[]).init(Seed::new(0), device)?;

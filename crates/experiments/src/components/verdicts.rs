@@ -40,8 +40,11 @@ fn importance(outcome: &Outcome) -> Option<Verdict> {
     let next = others
         .iter()
         .find(|one| module(&one.component) != module(&first.component));
-    let ahead = next.is_none_or(|next| {
-        let ends = first.size.low.zip(next.size.high);
+    let mut rivals = others
+        .iter()
+        .filter(|one| module(&one.component) != module(&first.component));
+    let ahead = rivals.all(|other| {
+        let ends = first.size.low.zip(other.size.high);
         ends.is_some_and(|(low, high)| low > high)
     });
     let words = match ahead {

@@ -127,4 +127,30 @@ mod tests {
         assert!((rankings[0].auroc.value.unwrap() - 5.0 / 6.0).abs() < 1e-12);
         assert!(rankings[5].auroc.value.is_none());
     }
+
+    #[test]
+    fn scores_stand_by_their_names_and_grow_with_suspicion() {
+        let mut one = group(Role::Spurious, Standing::Shortcut, 0.1);
+        one.detected.instability.value = Some(0.2);
+        one.detected.instability.p = Some(0.75);
+        one.detected.notebook_score = Some(0.3);
+        one.detected.power.power = Some(0.4);
+        one.shift.shift = Some(9.0);
+        one.shift.excess = Some(0.5);
+        one.temporal_consistency = Some(0.375);
+        one.impact = Some(0.7);
+        let found: Vec<(&str, Option<f64>)> = SCORES.into_iter().zip(one.scores()).collect();
+        let expected = [
+            ("power × instability", Some(0.1)),
+            ("instability", Some(0.2)),
+            ("instability, 1 - p", Some(0.25)),
+            ("notebook's product", Some(0.3)),
+            ("power alone", Some(0.4)),
+            ("distribution shift", Some(0.5)),
+            ("1 - temporal consistency", Some(0.625)),
+            ("counterfactual impact", Some(0.7)),
+            ("causal strength", None),
+        ];
+        assert_eq!(found, expected);
+    }
 }

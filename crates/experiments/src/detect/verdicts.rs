@@ -50,9 +50,9 @@ fn found(plant: &PlantOutcome) -> Option<Verdict> {
         counted(&accuracy.found),
         counted(&accuracy.missed)
     );
-    let (tone, words) = match (plant.identifiable, share >= 0.5) {
+    let (tone, words) = match (plant.identifiable, share > 0.5) {
         (true, true) => (Tone::Good, "the planted shortcut is found in most draws"),
-        (true, false) => (Tone::Bad, "the planted shortcut is missed in most draws"),
+        (true, false) => (Tone::Bad, "the planted shortcut is not found in most draws"),
         // Nobody can, and a detector that claimed to would be guessing.
         (false, false) => (
             Tone::Neutral,
@@ -88,4 +88,108 @@ fn accused(outcome: &Outcome, plant: &PlantOutcome) -> Option<Verdict> {
         ),
         tone,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::outcome::Accuracy;
+
+    fn share(value: f64, low: f64) -> Estimate {
+        Estimate {
+            low: Some(low),
+            high: Some(1.0),
+            ..Estimate::point(value, 4)
+        }
+    }
+
+    fn plant(identifiable: bool, found: f64, accused: Estimate) -> PlantOutcome {
+        PlantOutcome {
+            name: "biased".into(),
+            about: String::new(),
+            identifiable,
+            generated: true,
+            environments: Vec::new(),
+            accuracy: Accuracy {
+                found: share(found, 0.0),
+                accused,
+                passed: share(0.75, 0.0),
+                missed: share(0.25, 0.0),
+            },
+            scores: Vec::new(),
+            repeats: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn says(found: &Verdict, tone: Tone, start: &str) {
+        assert!(
+            found.tone == tone && found.text.starts_with(start),
+            "{found:?}, not {start}"
+        );
+    }
+
+    #[test]
+    fn finding_what_nobody_can_find_is_bad() {
+        let of = |identifiable: bool, share: f64| found(&plant(identifiable, share, Estimate::default())).unwrap();
+        let most = of(true, 0.75);
+        says(
+            &most,
+            Tone::Good,
+            "biased, the planted shortcut is found in most draws: 3 of 4 (",
+        );
+        assert!(
+            most.text.ends_with("1 of 4 (0.25 [0.00, 1.00]) pass as genuine"),
+            "{most:?}"
+        );
+        says(
+            &of(true, 0.5),
+            Tone::Bad,
+            "biased, the planted shortcut is not found in most draws",
+        );
+        says(
+            &of(false, 0.5),
+            Tone::Neutral,
+            "biased, a shortcut that holds in every environment seen cannot be told",
+        );
+        says(
+            &of(false, 0.75),
+            Tone::Bad,
+            "biased, a shortcut that nothing tells from a cause is called one",
+        );
+    }
+
+    #[test]
+    fn accusations_are_held_against_the_rate() {
+        let of = |low: f64| {
+            let plant = plant(true, 1.0, share(0.5, low));
+            let outcome = Outcome {
+                schema_version: 1,
+                kind: "run".into(),
+                experiment: "detect".into(),
+                seed: 0,
+                simulated: true,
+                notices: Vec::new(),
+                rate: 0.1,
+                tolerance: 0.1,
+                plants: Vec::new(),
+            };
+            accused(&outcome, &plant).unwrap()
+        };
+        says(
+            &of(0.11),
+            Tone::Bad,
+            "biased, causes are accused more often than the rate allows: 2 of 4 (",
+        );
+        says(
+            &of(0.09),
+            Tone::Good,
+            "biased, causes are accused no more often than the rate allows: 2 of 4 (",
+        );
+        assert!(
+            of(0.09)
+                .text
+                .ends_with("at 0.1; 3 of 4 (0.75 [0.00, 1.00]) pass as genuine")
+        );
+    }
 }

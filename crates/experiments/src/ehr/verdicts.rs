@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use disentangle_analysis::Estimate;
-use disentangle_data::Role;
+use disentangle_data::{FeatureGroup, Role};
 use disentangle_report::{Tone, Verdict};
 
 use super::outcome::{Accusation, AttributeGroups, Outcome, Performance, Standing};
@@ -13,11 +13,12 @@ use crate::{causal, detect, mitigate};
 pub(super) const SUSPICIOUS: f64 = 0.95;
 
 pub(super) fn verdicts(outcome: &Outcome) -> Vec<Verdict> {
-    let mut all = vec![shortcuts(outcome)];
-    all.extend(outside(outcome));
+    let mut all = vec![shortcuts(&outcome.accusations)];
+    all.extend(outside(&outcome.performance, &outcome.accusations));
     all.extend(suspicious(outcome));
-    all.push(baselines(outcome));
-    all.extend(subgroups(outcome));
+    all.push(baselines(&outcome.performance));
+    let groups = &outcome.causal.data.groups;
+    all.extend(subgroups(&outcome.performance, &outcome.attributes, groups));
     all.extend(time(outcome));
     all.extend(detect::standing_verdicts(&outcome.detection));
     all.extend(outcome.mitigation.iter().flat_map(mitigate::verdicts_of));
@@ -43,13 +44,9 @@ fn names(groups: &[&Accusation]) -> String {
 }
 
 /// Which groups are shortcuts, and which genuine ones were accused wrongly where that is known.
-fn shortcuts(outcome: &Outcome) -> Verdict {
+fn shortcuts(accusations: &[Accusation]) -> Verdict {
     let with = |standing: Standing| -> Vec<&Accusation> {
-        outcome
-            .accusations
-            .iter()
-            .filter(|one| one.standing == standing)
-            .collect()
+        accusations.iter().filter(|one| one.standing == standing).collect()
     };
     let shown = |one: &&Accusation| {
         let outside = one
@@ -68,7 +65,7 @@ fn shortcuts(outcome: &Outcome) -> Verdict {
         let used = with(Standing::Holds);
         return match (undecided.is_empty(), used.is_empty()) {
             (false, _) => {
-                let why = match outcome.accusations.iter().any(|one| one.outside.is_some()) {
+                let why = match accusations.iter().any(|one| one.outside.is_some()) {
                     true => "the intervals do not say whether it holds elsewhere",
                     false => "there is no environment that training did not see",
                 };
@@ -106,19 +103,18 @@ fn shortcuts(outcome: &Outcome) -> Verdict {
     verdict(Tone::Bad, text)
 }
 
-fn of_environment<'a>(outcome: &'a Outcome, environment: &str) -> Vec<&'a Performance> {
-    outcome
-        .performance
+fn of_environment<'a>(performance: &'a [Performance], environment: &str) -> Vec<&'a Performance> {
+    performance
         .iter()
         .filter(|one| one.environment == environment)
         .collect()
 }
 
 /// The model inside and outside.
-fn outside(outcome: &Outcome) -> Option<Verdict> {
-    let (name, _) = outcome.accusations.iter().find_map(|one| one.outside.as_ref())?;
-    let main = outcome.performance.first()?;
-    let there = *of_environment(outcome, name).first()?;
+fn outside(performance: &[Performance], accusations: &[Accusation]) -> Option<Verdict> {
+    let (name, _) = accusations.iter().find_map(|one| one.outside.as_ref())?;
+    let main = performance.first()?;
+    let there = *of_environment(performance, name).first()?;
     let falls = main.auc.low.zip(there.auc.high).is_some_and(|(low, high)| high < low);
     let (tone, words) = match falls {
         true => (
@@ -127,7 +123,7 @@ fn outside(outcome: &Outcome) -> Option<Verdict> {
         ),
         false => (
             Tone::Neutral,
-            "the model does not clearly worse in an environment that training did not see",
+            "the model does not do clearly worse in an environment that training did not see",
         ),
     };
     Some(verdict(
@@ -149,11 +145,11 @@ fn suspicious(outcome: &Outcome) -> Option<Verdict> {
     Some(verdict(Tone::Bad, text))
 }
 
-fn baselines(outcome: &Outcome) -> Verdict {
-    let Some(main) = outcome.performance.first() else {
+fn baselines(performance: &[Performance]) -> Verdict {
+    let Some(main) = performance.first() else {
         return verdict(Tone::Neutral, "there is nothing to compare".into());
     };
-    let others = of_environment(outcome, &main.environment).into_iter().skip(1);
+    let others = of_environment(performance, &main.environment).into_iter().skip(1);
     let best = others.max_by(|a, b| a.auc.value.unwrap_or(0.0).total_cmp(&b.auc.value.unwrap_or(0.0)));
     let Some((best, over)) = best.and_then(|best| Some((best, best.trained_over_this.as_ref()?))) else {
         return verdict(Tone::Neutral, "there is no baseline".into());
@@ -184,12 +180,9 @@ fn baselines(outcome: &Outcome) -> Verdict {
 }
 
 /// The attribute whose equalised-odds difference in the main environment chance explains least.
-fn subgroups(outcome: &Outcome) -> Option<Verdict> {
-    let main = outcome.performance.first()?;
-    let here = outcome
-        .attributes
-        .iter()
-        .filter(|one| one.environment == main.environment);
+fn subgroups(performance: &[Performance], attributes: &[AttributeGroups], groups: &[FeatureGroup]) -> Option<Verdict> {
+    let main = performance.first()?;
+    let here = attributes.iter().filter(|one| one.environment == main.environment);
     let found = |one: &&AttributeGroups| one.subgroups.equalised_odds_difference.clone();
     let mut measured: Vec<&AttributeGroups> = here.filter(|one| found(one).value.is_some()).collect();
     let rank = |one: &&AttributeGroups| (found(one).p.unwrap_or(1.0), -found(one).value.unwrap_or(0.0));
@@ -200,8 +193,10 @@ fn subgroups(outcome: &Outcome) -> Option<Verdict> {
     let p = found(first).p.map(|p| (p * count as f64).min(1.0));
     // What a subgroup is told apart by should not matter.
     let immaterial = |name: &str| {
-        let mut groups = outcome.causal.data.groups.iter();
-        groups.any(|group| group.name == name && [Role::Protected, Role::Spurious].contains(&group.role))
+        let immaterial = [Role::Protected, Role::Spurious];
+        groups
+            .iter()
+            .any(|group| group.name == name && immaterial.contains(&group.role))
     };
     let (tone, words) = match p {
         Some(p) if p <= 0.05 && immaterial(&first.group) => (Tone::Bad, "error rates differ between subgroups"),
@@ -250,4 +245,203 @@ fn time(outcome: &Outcome) -> Option<Verdict> {
         stability.periods.len()
     );
     Some(verdict(tone, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::subgroups::Subgroups;
+
+    use super::*;
+
+    fn interval(low: f64, high: f64) -> Estimate {
+        Estimate {
+            value: Some(f64::midpoint(low, high)),
+            low: Some(low),
+            high: Some(high),
+            ..Estimate::default()
+        }
+    }
+
+    fn measured(environment: &str, model: &str, auc: Estimate, over: Option<Estimate>) -> Performance {
+        Performance {
+            environment: environment.into(),
+            model: model.into(),
+            rows: 10,
+            cases: 10,
+            auc,
+            accuracy: Estimate::default(),
+            log_loss: Estimate::default(),
+            calibration_error: Estimate::default(),
+            trained_over_this: over,
+        }
+    }
+
+    fn accused(group: &str, standing: Standing, outside: Option<Estimate>) -> Accusation {
+        Accusation {
+            group: group.into(),
+            standing,
+            inside: interval(0.1, 0.2),
+            outside: outside.map(|outside| ("hospital=D".to_string(), outside)),
+        }
+    }
+
+    #[track_caller]
+    fn says(found: &Verdict, tone: Tone, start: &str) {
+        assert!(
+            found.tone == tone && found.text.starts_with(start),
+            "{found:?}, not {start}"
+        );
+    }
+
+    #[test]
+    fn shortcuts_are_named_first_and_what_holds_is_good() {
+        use Standing::{Holds, Shortcut, Undecided, Unused};
+        let of = |standings: &[Standing]| {
+            let all = standings.iter().zip(["a", "b", "c"]);
+            let all: Vec<Accusation> = all
+                .map(|(standing, group)| accused(group, *standing, Some(interval(-0.1, 0.05))))
+                .collect();
+            shortcuts(&all)
+        };
+        says(
+            &of(&[Holds, Shortcut, Undecided]),
+            Tone::Bad,
+            "`b` helps inside and fails outside, a shortcut: without `b` the AUC loses 0.15 [0.10, 0.20] inside",
+        );
+        says(&of(&[Shortcut, Shortcut]), Tone::Bad, "`a` and `b` helps inside");
+        says(
+            &of(&[Holds, Undecided]),
+            Tone::Neutral,
+            "it cannot be told whether the use of `b` holds elsewhere, the intervals",
+        );
+        says(
+            &of(&[Holds, Unused]),
+            Tone::Good,
+            "no group is a shortcut, `a` hold(s) elsewhere too",
+        );
+        says(&of(&[Unused]), Tone::Neutral, "no group is clearly used");
+        let alone = shortcuts(&[accused("a", Undecided, None)]);
+        says(
+            &alone,
+            Tone::Neutral,
+            "it cannot be told whether the use of `a` holds elsewhere, there is no environment",
+        );
+    }
+
+    #[test]
+    fn a_fall_is_clear_where_the_intervals_are_apart() {
+        let accusations = [accused("a", Standing::Holds, Some(interval(0.1, 0.2)))];
+        let found = |inside: Estimate, there: Estimate| {
+            let all = [
+                measured("in-distribution", "healthcare", inside, None),
+                measured("hospital=D", "healthcare", there, None),
+            ];
+            outside(&all, &accusations).unwrap()
+        };
+        says(
+            &found(interval(0.8, 0.9), interval(0.6, 0.7)),
+            Tone::Bad,
+            "the model does clearly worse",
+        );
+        says(
+            &found(interval(0.6, 0.7), interval(0.8, 0.9)),
+            Tone::Neutral,
+            "the model does not",
+        );
+        says(
+            &found(interval(0.8, 0.9), interval(0.6, 0.85)),
+            Tone::Neutral,
+            "the model does not",
+        );
+    }
+
+    #[test]
+    fn the_model_is_held_against_the_best_baseline() {
+        let found = |over_best: Estimate| {
+            baselines(&[
+                measured("in", "healthcare", interval(0.7, 0.8), None),
+                measured(
+                    "in",
+                    "logistic regression",
+                    interval(0.5, 0.6),
+                    Some(interval(0.1, 0.3)),
+                ),
+                measured("in", "gradient boosting", interval(0.7, 0.9), Some(over_best)),
+                measured(
+                    "out",
+                    "logistic regression",
+                    interval(0.9, 1.0),
+                    Some(interval(0.1, 0.3)),
+                ),
+            ])
+        };
+        says(
+            &found(interval(0.01, 0.1)),
+            Tone::Good,
+            "healthcare is clearly better than gradient boosting",
+        );
+        says(
+            &found(interval(-0.1, -0.01)),
+            Tone::Bad,
+            "healthcare is clearly worse than gradient boosting",
+        );
+        says(
+            &found(interval(-0.1, 0.1)),
+            Tone::Neutral,
+            "healthcare is not clearly better than gradient boosting",
+        );
+    }
+
+    #[test]
+    fn the_clearest_difference_is_corrected_for_the_number_of_attributes() {
+        let of = |attribute: &str, environment: &str, value: f64, p: f64| AttributeGroups {
+            attribute: attribute.into(),
+            group: attribute.into(),
+            environment: environment.into(),
+            threshold: 0.5,
+            subgroups: Subgroups {
+                equalised_odds_difference: Estimate {
+                    p: Some(p),
+                    ..Estimate::point(value, 10)
+                },
+                ..Subgroups::default()
+            },
+        };
+        let group = |name: &str, role: Role| FeatureGroup {
+            name: name.into(),
+            role,
+            columns: Vec::new(),
+        };
+        let groups = [group("sex", Role::Protected), group("age", Role::Genuine)];
+        let main = [measured("in", "healthcare", interval(0.7, 0.8), None)];
+        let found = |sex: f64, age: f64| {
+            let all = [
+                of("sex", "in", 0.2, sex),
+                of("age", "in", 0.4, age),
+                of("sex", "out", 0.9, 0.0001),
+            ];
+            subgroups(&main, &all, &groups).unwrap()
+        };
+        let clear = found(0.025, 0.5);
+        says(
+            &clear,
+            Tone::Bad,
+            "error rates differ between subgroups: the clearest equalised-odds difference is that of `sex`, 0.20",
+        );
+        assert!(
+            clear.text.ends_with("p 0.050 after correction for 2 attribute(s)"),
+            "{clear:?}"
+        );
+        says(
+            &found(0.026, 0.5),
+            Tone::Neutral,
+            "no difference of error rates between subgroups beyond chance",
+        );
+        // By age people may be told apart: it is a cause.
+        says(
+            &found(0.5, 0.01),
+            Tone::Neutral,
+            "error rates differ between subgroups: the clearest equalised-odds difference is that of `age`",
+        );
+    }
 }

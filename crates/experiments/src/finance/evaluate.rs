@@ -92,3 +92,34 @@ pub(super) fn majority_logit(dataset: &Dataset) -> f64 {
     let rate = (positive + 0.5) / (labels.len() as f64 + 1.0);
     (rate / (1.0 - rate)).ln()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_ours_minus_theirs_and_the_null_permutes() {
+        let labels = [0.0f32, 1.0].repeat(50);
+        let right: Vec<f64> = labels.iter().map(|&y| f64::from(y) - 0.5).collect();
+        let none = vec![0.0; 100];
+        let bootstrap = Bootstrap::new(1, 50, Seed::new(1));
+        let found = difference(&right, &none, &labels, &bootstrap);
+        assert!(found.value == Some(0.5) && found.above(0.0), "{found:?}");
+        let found = difference(&none, &right, &labels, &bootstrap);
+        assert!(found.value == Some(-0.5) && found.below(0.0), "{found:?}");
+        let scored = Scored {
+            model: "sequence",
+            part: "test",
+            logits: &right,
+            labels: &labels,
+        };
+        // No permutation of 100 rows is as good: one of twenty. Where nothing is permuted all are.
+        let found = performance(&scored, &bootstrap, 19, |seed| seed.rng().permutation(100));
+        assert_eq!(
+            (found.auc.value, found.auc.p, found.accuracy.value),
+            (Some(1.0), Some(0.05), Some(1.0))
+        );
+        let found = performance(&scored, &bootstrap, 19, |_| (0..100).collect());
+        assert_eq!(found.auc.p, Some(1.0));
+    }
+}

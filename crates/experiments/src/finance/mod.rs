@@ -372,3 +372,54 @@ fn data_card(config: &FinanceConfig, input: &Input) -> DataCard {
         notices: dataset.notices.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_data::market::{MarketConfig, simulate};
+
+    use super::*;
+
+    #[test]
+    fn whole_days_are_permuted_and_a_row_takes_its_own_symbol() {
+        let symbols = [1, 2].map(|seed| {
+            simulate(&MarketConfig {
+                seed,
+                ..MarketConfig::default()
+            })
+        });
+        let features = FinanceConfig::default().features();
+        let both = features.dataset("market", true, &symbols).unwrap();
+        let rows: Vec<usize> = (0..60).collect();
+        let (time, subject) = (
+            |row: usize| both.windows[row].time,
+            |row: usize| both.windows[row].subject,
+        );
+        let donors = permute_days(&both, &rows, Seed::new(1));
+        let mut sorted = donors.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, rows, "each row is given once");
+        assert!(donors.iter().enumerate().any(|(row, &donor)| row != donor));
+        for (row, &donor) in donors.iter().enumerate() {
+            assert_eq!(subject(row), subject(donor), "row {row}");
+        }
+        for (day, donors) in rows.chunks(2).zip(donors.chunks(2)) {
+            assert!(
+                time(day[0]) == time(day[1]) && time(donors[0]) == time(donors[1]),
+                "{day:?} {donors:?}"
+            );
+        }
+        // A day of one symbol that is given to a day of two is given to both of them, one of two gives the own symbol's row.
+        let few = [0, 1, 2];
+        for seed in 0..20 {
+            let donors = permute_days(&both, &few, Seed::new(seed));
+            let own = (0..2).find(|&row| subject(row) == subject(2)).unwrap();
+            assert!(donors == [0, 1, 2] || donors == [2, 2, own], "{donors:?}");
+        }
+        // One symbol: rows are permuted freely.
+        let one = features.dataset("market", true, &symbols[..1]).unwrap();
+        let mut donors = permute_days(&one, &rows, Seed::new(1));
+        assert_ne!(donors, rows);
+        donors.sort_unstable();
+        assert_eq!(donors, rows);
+    }
+}

@@ -251,3 +251,231 @@ fn through_time(outcome: &Outcome, walk: &WalkForward) -> Verdict {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::{importance::Importance, learning::Dynamics};
+    use disentangle_data::FeatureGroup;
+    use disentangle_models::train::Stop;
+
+    use super::*;
+    use crate::{
+        cards::{ModelCard, Training},
+        finance::outcome::{DataCard, PartImportance, Representation},
+    };
+
+    fn interval(low: f64, high: f64) -> Estimate {
+        Estimate {
+            value: Some(f64::midpoint(low, high)),
+            low: Some(low),
+            high: Some(high),
+            ..Estimate::default()
+        }
+    }
+
+    fn measured(part: &str, auc: Estimate) -> Performance {
+        Performance {
+            model: "sequence".into(),
+            part: part.into(),
+            auc,
+            accuracy: Estimate::default(),
+            log_loss: Estimate::default(),
+            calibration_error: Estimate::default(),
+        }
+    }
+
+    fn importance(group: &str, auc_drop: Estimate) -> Importance {
+        Importance {
+            group: group.into(),
+            auc_drop,
+            accuracy_drop: Estimate::default(),
+            auc_only: Estimate::default(),
+            accuracy_only: Estimate::default(),
+            probability_shift: Estimate::default(),
+        }
+    }
+
+    /// The calendar is a shortcut, momentum is not.
+    fn outcome(auc: Estimate, drops: &[(&str, &str, Estimate)]) -> Outcome {
+        let group = |name: &str, role: Role| FeatureGroup {
+            name: name.into(),
+            role,
+            columns: Vec::new(),
+        };
+        let drop = |(part, group, drop): &(&str, &str, Estimate)| PartImportance {
+            part: (*part).into(),
+            importance: importance(group, drop.clone()),
+        };
+        Outcome {
+            schema_version: 1,
+            kind: "run".into(),
+            experiment: "finance".into(),
+            seed: 0,
+            data: DataCard {
+                name: "market".into(),
+                simulated: true,
+                symbols: Vec::new(),
+                rows: 0,
+                span: [chrono::NaiveDateTime::default(); 2],
+                lookback: 30,
+                embargo: 50,
+                features: Vec::new(),
+                groups: vec![group("calendar", Role::Spurious), group("momentum", Role::Genuine)],
+                parts: Vec::new(),
+                notices: Vec::new(),
+            },
+            audit: Vec::new(),
+            model: ModelCard {
+                family: "sequence".into(),
+                parameters: 1,
+            },
+            training: Training {
+                history: Vec::new(),
+                best_epoch: 0,
+                stop: Stop::Epochs,
+                dynamics: Dynamics {
+                    convergence_rate: Estimate::default(),
+                    generalisation_gap: Estimate::default(),
+                    stability: Estimate::default(),
+                },
+            },
+            performance: vec![measured("test", auc)],
+            over_logistic: Vec::new(),
+            importance: drops.iter().map(drop).collect(),
+            walk_forward: Err("left out".into()),
+            importance_series: Err("left out".into()),
+            feature_series: Err("left out".into()),
+            representation: Representation {
+                site: "pool".into(),
+                share: Vec::new(),
+                points: Vec::new(),
+                labels: Vec::new(),
+            },
+        }
+    }
+
+    #[track_caller]
+    fn says(found: &Verdict, tone: Tone, start: &str) {
+        assert!(
+            found.tone == tone && found.text.starts_with(start),
+            "{found:?}, not {start}"
+        );
+    }
+
+    #[test]
+    fn power_needs_an_interval_and_a_test_and_may_be_a_shortcut_s() {
+        let with_p = |low: f64, high: f64, p: f64| Estimate {
+            p: Some(p),
+            ..interval(low, high)
+        };
+        let paid = [("test", "calendar", interval(0.05, 0.1))];
+        let genuine = [("test", "momentum", interval(0.05, 0.1))];
+        let (bad, good, neutral) = (Tone::Bad, Tone::Good, Tone::Neutral);
+        let power = "predictive power on the test rows";
+        says(
+            &super::power(&outcome(with_p(0.6, 0.7, 0.01), &paid)),
+            bad,
+            &format!("{power} by a shortcut"),
+        );
+        says(
+            &super::power(&outcome(with_p(0.6, 0.7, 0.01), &genuine)),
+            good,
+            &format!("{power}: AUC"),
+        );
+        says(
+            &super::power(&outcome(interval(0.6, 0.7), &[])),
+            neutral,
+            &format!("{power}: AUC"),
+        );
+        says(
+            &super::power(&outcome(with_p(0.6, 0.7, 0.2), &paid)),
+            neutral,
+            "no evidence of predictive power",
+        );
+        says(
+            &super::power(&outcome(with_p(0.4, 0.6, 0.01), &paid)),
+            neutral,
+            "no evidence of predictive power",
+        );
+        says(
+            &super::power(&outcome(with_p(0.3, 0.4, 0.9), &[])),
+            bad,
+            "worse than chance",
+        );
+    }
+
+    #[test]
+    fn a_model_leans_on_the_group_that_costs_most() {
+        let found = |calendar: Estimate, momentum: Estimate| {
+            let drops = [
+                ("validation", "calendar", calendar),
+                ("validation", "momentum", momentum),
+            ];
+            leaning(&outcome(interval(0.6, 0.7), &drops)).unwrap()
+        };
+        let (much, little) = (|| interval(0.1, 0.2), || interval(-0.05, 0.05));
+        says(
+            &found(much(), little()),
+            Tone::Bad,
+            "the model leans on calendar, a shortcut: ",
+        );
+        says(&found(little(), much()), Tone::Good, "the model leans on momentum: ");
+        let with_q = |q: f64| Estimate { q: Some(q), ..much() };
+        says(
+            &found(with_q(0.06), little()),
+            Tone::Neutral,
+            "the model seems to lean on calendar, a shortcut: ",
+        );
+        says(
+            &found(with_q(0.05), little()),
+            Tone::Bad,
+            "the model leans on calendar, a shortcut: ",
+        );
+        says(
+            &found(little(), interval(-0.1, 0.3)),
+            Tone::Neutral,
+            "the model leans on no group measurably: of momentum",
+        );
+    }
+
+    #[test]
+    fn what_helped_in_validation_breaks_where_the_intervals_are_apart() {
+        let found = |validation: Estimate, test: Estimate| {
+            let drops = [("validation", "calendar", validation), ("test", "calendar", test)];
+            breaking(&outcome(interval(0.6, 0.7), &drops))
+        };
+        let held = || interval(0.1, 0.2);
+        says(
+            &found(held(), interval(-0.02, 0.05))[0],
+            Tone::Bad,
+            "calendar stops paying in the test rows",
+        );
+        says(
+            &found(held(), interval(0.02, 0.05))[0],
+            Tone::Bad,
+            "calendar pays less in the test rows",
+        );
+        assert!(found(held(), interval(0.05, 0.15)).is_empty());
+        assert!(found(interval(-0.02, 0.05), held()).is_empty(), "it begins to pay");
+        assert!(
+            found(interval(-0.1, 0.2), interval(-0.3, -0.2)).is_empty(),
+            "it never clearly paid"
+        );
+    }
+
+    #[test]
+    fn who_beats_whom() {
+        let found = |auc: Estimate, difference: Estimate| {
+            let mut outcome = outcome(auc, &[]);
+            outcome.over_logistic = vec![("test".into(), difference)];
+            against_logistic(&outcome).unwrap()
+        };
+        let ahead = "the transformer beats a logistic regression";
+        says(&found(interval(0.6, 0.7), interval(0.1, 0.2)), Tone::Good, ahead);
+        says(&found(interval(0.4, 0.6), interval(0.1, 0.2)), Tone::Neutral, ahead);
+        let behind = "a logistic regression beats the transformer";
+        says(&found(interval(0.6, 0.7), interval(-0.2, -0.1)), Tone::Bad, behind);
+        let neither = "the transformer is not distinguishable";
+        says(&found(interval(0.6, 0.7), interval(-0.1, 0.1)), Tone::Neutral, neither);
+    }
+}

@@ -88,7 +88,10 @@ fn turn(outcome: &Outcome) -> Option<Verdict> {
     let (first, others) = flows.split_first()?;
     let next = others.first()?;
     let cka = |flow: &Flow| flow.alignment.cka.show(2);
-    let words = match above(&next.alignment.cka, &first.alignment.cka) {
+    let words = match others
+        .iter()
+        .all(|other| above(&other.alignment.cka, &first.alignment.cka))
+    {
         true => format!(
             "the representation changes most from `{}` to `{}`",
             first.from, first.to

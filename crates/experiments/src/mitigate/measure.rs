@@ -198,3 +198,30 @@ impl Asked<'_> {
         Ok(mean(&norms.collect::<Vec<f64>>()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::RowSettings;
+
+    #[test]
+    fn the_worst_group_is_the_least_accurate_one() {
+        let loaded = RowSettings::default().load(&[], 400, Seed::new(0)).unwrap();
+        let (dataset, rows) = (&loaded.dataset, &loaded.environments[0].rows);
+        let (labels, groups) = (dataset.labels(rows), dataset.subgroups(rows).unwrap());
+        // Every row is right but for those of one group.
+        for wrong in 0..4 {
+            let logits: Vec<f64> = (0..rows.len())
+                .map(|row| (f64::from(labels[row]) - 0.5) * if groups[row] == wrong { -1.0 } else { 1.0 })
+                .collect();
+            let share = groups.iter().filter(|&&group| group == wrong).count() as f64 / rows.len() as f64;
+            assert!(0.0 < share && share < 1.0);
+            let [accuracy, auc, worst] = on_rows(dataset, rows, &logits);
+            assert!((accuracy.unwrap() - (1.0 - share)).abs() < 1e-12);
+            assert_eq!(worst, Some(0.0), "group {wrong}");
+            assert!(auc.is_some_and(|auc| 0.5 < auc && auc < 1.0));
+        }
+        let right: Vec<f64> = labels.iter().map(|&y| f64::from(y) - 0.5).collect();
+        assert_eq!(on_rows(dataset, rows, &right), [Some(1.0); 3]);
+    }
+}

@@ -100,3 +100,58 @@ pub(super) fn chosen(strategies: &[StrategyOutcome], hardest: &Hardest) -> Chose
         oracle: best(&|one| hardest.of(one)?.value.value).unwrap_or_else(|| ERM.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mean and worst-group accuracy on validation rows, and accuracy in the first environment.
+    fn strategy(name: &str, accuracy: f64, worst: Option<f64>, outside: f64) -> StrategyOutcome {
+        let with = |value: Option<f64>| Compared {
+            value: Estimate {
+                value,
+                ..Estimate::default()
+            },
+            ..Compared::default()
+        };
+        let mut values = vec![Compared::default(); VALUES.len()];
+        (values[0], values[1]) = (with(Some(accuracy)), with(worst));
+        StrategyOutcome {
+            name: name.into(),
+            values,
+            environments: vec![[with(Some(outside)), Compared::default(), Compared::default()]],
+            ..StrategyOutcome::default()
+        }
+    }
+
+    #[test]
+    fn each_rule_takes_its_best_and_the_first_of_equals() {
+        assert_eq!(VALUES[..2], ["validation_accuracy", "validation_worst_group"]);
+        let all = |known: bool| {
+            [
+                ("erm", 0.9, 0.2, 0.3),
+                ("jtt", 0.8, 0.7, 0.6),
+                ("group_dro", 0.85, 0.7, 0.5),
+                ("irm", 0.7, 0.1, 0.8),
+            ]
+            .map(|(name, accuracy, worst, outside)| strategy(name, accuracy, known.then_some(worst), outside))
+        };
+        let found = chosen(&all(true), &Hardest::default());
+        assert_eq!((found.mean_accuracy.as_str(), found.oracle.as_str()), ("erm", "irm"));
+        assert_eq!(found.worst_group.as_deref(), Some("jtt"));
+        assert_eq!((found.taken(), found.rule().1), ("jtt", "validation_worst_group"));
+        let found = chosen(&all(false), &Hardest::default());
+        assert_eq!((&found.worst_group, found.taken()), (&None, "erm"));
+        assert_eq!(found.rule().1, "validation_accuracy");
+    }
+
+    #[test]
+    fn differences_are_of_pairs_and_from_plain_training() {
+        let found = compared(
+            [Some(0.8), None, Some(0.5)].into_iter(),
+            [Some(0.5), Some(0.1), None].into_iter(),
+        );
+        assert!((found.over_erm.value.unwrap() - 0.3).abs() < 1e-12, "{found:?}");
+        assert!((found.value.value.unwrap() - 0.65).abs() < 1e-12, "{found:?}");
+    }
+}

@@ -164,3 +164,110 @@ fn changed(outcome: &Outcome) -> Option<Verdict> {
         defined.collect::<Vec<String>>().join("; ")
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::Estimate;
+
+    use super::*;
+    use crate::{
+        cards::ModelCard,
+        mitigate::{
+            measure::VALUES,
+            outcome::{Chosen, Hardest, Vary},
+        },
+    };
+
+    fn gain(low: f64, high: f64) -> Compared {
+        Compared {
+            over_erm: Estimate {
+                value: Some(f64::midpoint(low, high)),
+                low: Some(low),
+                high: Some(high),
+                ..Estimate::default()
+            },
+            ..Compared::default()
+        }
+    }
+
+    /// `jtt` gains so much in the only environment, and its shortcut's effect changes by so much.
+    fn outcome(taken: &str, accuracy: Compared, effect: Compared) -> Outcome {
+        let mut values = vec![Compared::default(); VALUES.len()];
+        let place = VALUES.iter().position(|name| *name == "shortcut_effect").unwrap();
+        let plain = StrategyOutcome {
+            name: ERM.into(),
+            values: values.clone(),
+            environments: vec![<[Compared; 3]>::default()],
+            ..StrategyOutcome::default()
+        };
+        values[place] = effect;
+        let other = StrategyOutcome {
+            name: "jtt".into(),
+            values,
+            environments: vec![[accuracy, Compared::default(), Compared::default()]],
+            ..StrategyOutcome::default()
+        };
+        Outcome {
+            schema_version: 1,
+            kind: "run".into(),
+            experiment: "mitigate".into(),
+            seed: 0,
+            dataset: "biased".into(),
+            simulated: true,
+            notices: Vec::new(),
+            group: "bias".into(),
+            model: ModelCard {
+                family: "small".into(),
+                parameters: 1,
+            },
+            repeats: 2,
+            vary: Vary::Drawn,
+            same_test_rows: false,
+            block: 1,
+            one_a_subject: false,
+            groups: vec!["bias".into()],
+            environments: vec!["reversed".into()],
+            unseen: None,
+            hardest: Hardest::default(),
+            strategies: vec![plain, other],
+            skipped: Vec::new(),
+            chosen: Chosen {
+                mean_accuracy: taken.into(),
+                worst_group: None,
+                oracle: taken.into(),
+            },
+            seconds: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_recommended_is_clearly_better_where_the_shortcut_fails() {
+        let check = |taken: &str, accuracy: Compared, effect: Compared, tone: Tone, start: &str| {
+            let found = recommendation(&outcome(taken, accuracy, effect));
+            assert!(
+                found.tone == tone && found.text.starts_with(start),
+                "{found:?}, not {start}"
+            );
+        };
+        let none = || gain(-0.1, 0.1);
+        check(
+            "jtt",
+            gain(0.1, 0.2),
+            none(),
+            Tone::Good,
+            "`jtt` is recommended and clearly better",
+        );
+        let worse = "keep plain training, as what validation rows choose, `jtt`, is clearly worse";
+        check("jtt", gain(-0.2, -0.1), none(), Tone::Bad, worse);
+        let nothing = "keep plain training, as no difference of what validation rows choose, `jtt`, from it is clear";
+        check("jtt", none(), none(), Tone::Neutral, nothing);
+        let elsewhere = "keep plain training, as what validation rows choose, `jtt`, is not clearly better";
+        check("jtt", none(), gain(-0.3, -0.1), Tone::Neutral, elsewhere);
+        let plain = "keep plain training, as no strategy does better on validation rows";
+        check(ERM, gain(0.1, 0.2), none(), Tone::Neutral, plain);
+        let better = clearly_better(&outcome("jtt", gain(0.1, 0.2), none())).text;
+        assert!(better.contains("where the shortcut fails: `jtt`, of 1 "), "{better}");
+        let better = clearly_better(&outcome("jtt", gain(-0.2, -0.1), none())).text;
+        assert!(better.contains("where the shortcut fails: none, of 1 "), "{better}");
+    }
+}

@@ -266,7 +266,8 @@ impl OverWindows {
         let defined = tested.iter().filter(|one| one.p.is_some()).count();
         let alarms: Vec<usize> = (1..=tested.len()).filter(|&window| tested[window - 1].alarm).collect();
         let p = at_least(alarms.len(), defined, level);
-        let drift = !alarms.is_empty() && p <= level;
+        // The chance of one alarm in one window is the level itself, up to rounding.
+        let drift = !alarms.is_empty() && p <= level * (1.0 + 1e-9);
         let from = drift.then(|| change(tested, level)).flatten();
         let later: Vec<f64> = tested[from.unwrap_or(1) - 1..]
             .iter()
@@ -315,4 +316,55 @@ pub(super) fn at_least(count: usize, trials: usize, chance: f64) -> f64 {
         term *= (trials - events) as f64 / (events + 1) as f64 * chance / (1.0 - chance);
     }
     (1.0 - below).clamp(0.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of a window is its number.
+    fn over(alarms: &[bool], level: f64) -> OverWindows {
+        let tested: Vec<Tested> = alarms
+            .iter()
+            .enumerate()
+            .map(|(place, &alarm)| Tested {
+                kind: Kind::Accuracy,
+                group: None,
+                column: None,
+                value: Some((place + 1) as f64),
+                low: None,
+                high: None,
+                p: Some(if alarm { 0.0 } else { 1.0 }),
+                alarm,
+            })
+            .collect();
+        OverWindows::new(Kind::Accuracy, None, None, &tested.iter().collect::<Vec<_>>(), level)
+    }
+
+    #[test]
+    fn a_drift_begins_where_alarms_become_frequent() {
+        // One false alarm early: ln .01 + 4 ln .99 from window 6 on, ln .99 + 6 ln(2/3) + 3 ln(1/3) from window 2 on.
+        let mut alarms = [false; 10];
+        alarms[1] = true;
+        alarms[5..].fill(true);
+        let found = over(&alarms, 0.01);
+        assert_eq!(found.alarms, [2, 6, 7, 8, 9, 10]);
+        assert!(
+            found.drift && found.from == Some(6) && found.mean_from == Some(8.0),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn one_alarm_among_many_windows_is_no_drift_and_one_of_one_is() {
+        let mut alarms = [false; 10];
+        alarms[3] = true;
+        // 1 - .99^10 = .096.
+        let found = over(&alarms, 0.01);
+        assert!(!found.drift && (found.p - 0.095_617_924_991).abs() < 1e-9, "{found:?}");
+        assert_eq!((found.from, found.mean_from), (None, None));
+        for level in [0.05, 0.025, 0.05 / 3.0, 0.01] {
+            assert!(over(&[true], level).drift, "level {level}");
+        }
+    }
 }

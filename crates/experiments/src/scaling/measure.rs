@@ -3,7 +3,6 @@
 
 use burn::tensor::Device;
 use disentangle_analysis::{
-    classification::{accuracy, roc_auc},
     descriptive::mean,
     information::Histograms,
     probing::{self, Captured, capture},
@@ -136,16 +135,8 @@ impl Subject<'_> {
     /// ROC AUC, and the least accuracy over (label, shortcut) groups where these are known, on `rows`.
     fn scores(&self, shaped: &Dataset, rows: &[usize]) -> Result<[Option<f64>; 2], ExperimentError> {
         let logits = probing::logits(self.model, &shaped.inputs(rows), self.device, 1)?;
-        let labels = shaped.labels(rows);
-        let worst = shaped.subgroups(rows).and_then(|groups| {
-            let of = |group: u32| {
-                let own = (0..rows.len()).filter(|&row| groups[row] == group);
-                let (z, y): (Vec<f64>, Vec<f32>) = own.map(|row| (logits[row], labels[row])).unzip();
-                accuracy(&z, &y)
-            };
-            (0..4).filter_map(of).min_by(f64::total_cmp)
-        });
-        Ok([roc_auc(&logits, &labels), worst])
+        let [_, auc, worst] = crate::variants::scores(shaped, rows, &logits);
+        Ok([auc, worst])
     }
 }
 

@@ -182,6 +182,11 @@ mod tests {
     use disentangle_analysis::trend::SizeTrend;
 
     use super::*;
+    use crate::scaling::{
+        config::Sizes,
+        measures::{MEASURES, place},
+        outcome::StageOutcome,
+    };
 
     #[test]
     fn words_follow_the_slope_and_its_q() {
@@ -208,5 +213,92 @@ mod tests {
         check(Form::PowerLaw, -1.3, Some(0.04), "falls with depth and flattens");
         check(Form::PowerLaw, 0.3, Some(0.06), "does not clearly change with depth");
         check(Form::Linear, 0.3, None, "does not clearly change with depth");
+    }
+
+    fn outcome(models: Vec<SizeOutcome>, trends: Vec<TrendOutcome>) -> Outcome {
+        Outcome {
+            schema_version: 1,
+            kind: "run".into(),
+            experiment: "scaling".into(),
+            seed: 0,
+            dataset: "biased".into(),
+            simulated: true,
+            notices: Vec::new(),
+            train_rows: 10,
+            environment: "test".into(),
+            measured_rows: 10,
+            positions: 1,
+            repeats: 2,
+            sizes: Sizes::default(),
+            models,
+            trends,
+        }
+    }
+
+    #[test]
+    fn trends_of_untrained_models_are_held_against_those_of_trained_ones() {
+        let one = |measure: &str, when: When, slope: f64| TrendOutcome {
+            measure: measure.into(),
+            axis: Axis::Depth,
+            when,
+            trend: SizeTrend {
+                slope: Estimate {
+                    // A slope of 0 is not clear.
+                    q: Some(if slope == 0.0 { 0.9 } else { 0.01 }),
+                    ..Estimate::point(slope, 4)
+                },
+                ..SizeTrend::default()
+            },
+        };
+        let found = |slopes: &[[f64; 2]]| {
+            let trends = slopes.iter().enumerate().flat_map(|(place, [before, after])| {
+                let name = MEASURES[place].name;
+                [one(name, When::Initial, *before), one(name, When::Trained, *after)]
+            });
+            training_matters(&outcome(Vec::new(), trends.collect()))
+        };
+        let same = found(&[[1.0, 2.0], [-1.0, -1.0], [0.0, 0.0]]).unwrap();
+        let text = "untrained models have the trends of trained ones: of 3 trends 2 are clear before or after training, 2 in the same direction, 0 in opposite ones";
+        assert_eq!((same.tone, same.text.as_str()), (Tone::Good, text));
+        let other = found(&[[1.0, 1.0], [1.0, -1.0], [0.0, 1.0]]).unwrap();
+        let text = "untrained models do not have the trends of trained ones: of 3 trends 3 are clear before or after training, 1 in the same direction, 1 in opposite ones";
+        assert_eq!((other.tone, other.text.as_str()), (Tone::Bad, text));
+        assert!(found(&[[0.0, 0.0]]).is_none());
+    }
+
+    #[test]
+    fn a_rank_that_falls_along_the_layers_is_compression() {
+        let check = |low: f64, high: f64, expected: &str| {
+            let stage = || StageOutcome {
+                values: vec![Estimate::default(); MEASURES.len()],
+                sites: Vec::new(),
+                layers: Vec::new(),
+                gradients: Vec::new(),
+            };
+            let sizes = Sizes::default();
+            let mut trained = stage();
+            trained.values[place("rank_along_depth").unwrap()] = Estimate {
+                low: Some(low),
+                high: Some(high),
+                ..Estimate::point(f64::midpoint(low, high), 4)
+            };
+            let deepest = SizeOutcome {
+                width: sizes.at_width,
+                depth: *sizes.depths.last().unwrap(),
+                parameters: 1,
+                epochs: Estimate::default(),
+                initial: stage(),
+                trained,
+            };
+            let found = compression(&outcome(vec![deepest], Vec::new())).unwrap();
+            assert!(found.text.starts_with(expected), "{found:?}");
+        };
+        check(0.5, 0.9, "deep trained models compress from layer to layer");
+        check(1.1, 1.5, "deep trained models spread out from layer to layer");
+        check(
+            0.9,
+            1.1,
+            "deep trained models do not clearly compress from layer to layer",
+        );
     }
 }

@@ -58,7 +58,7 @@ pub(super) const VALUES: [Value; 13] = [
 ];
 
 /// Accuracy, ROC AUC and worst-group accuracy of an environment.
-pub(super) type Scores = [Option<f64>; 3];
+pub(crate) type Scores = [Option<f64>; 3];
 
 /// One model.
 #[derive(Clone, Debug)]
@@ -283,7 +283,7 @@ fn group_shares(by_column: &Array2<f64>, groups: &[FeatureGroup]) -> Vec<Option<
 }
 
 /// Accuracy, ROC AUC, and the least accuracy over (label, shortcut) groups where these are known.
-fn scores(dataset: &Dataset, rows: &[usize], logits: &[f64]) -> Scores {
+pub(crate) fn scores(dataset: &Dataset, rows: &[usize], logits: &[f64]) -> Scores {
     let labels = dataset.labels(rows);
     let worst = dataset.subgroups(rows).and_then(|groups| {
         let of = |group: u32| {
@@ -321,6 +321,7 @@ mod tests {
     use ndarray::array;
 
     use super::*;
+    use crate::rows::RowSettings;
 
     #[test]
     fn attributions_add_up_within_a_group_before_their_size_is_taken() {
@@ -352,5 +353,26 @@ mod tests {
         assert_eq!((found.neurons, found.dropped), (3, 1));
         // Singular values of (a, b, a + b) are as √3 to 1 for independent a and b.
         assert!((found.condition_log10.unwrap() - 3.0f64.sqrt().log10()).abs() < 0.1);
+    }
+
+    #[test]
+    fn the_worst_group_is_the_least_accurate_one() {
+        let loaded = RowSettings::default().load(&[], 400, Seed::new(0)).unwrap();
+        let (dataset, rows) = (&loaded.dataset, &loaded.environments[0].rows);
+        let (labels, groups) = (dataset.labels(rows), dataset.subgroups(rows).unwrap());
+        // Every row is right but for those of one group.
+        for wrong in 0..4 {
+            let logits: Vec<f64> = (0..rows.len())
+                .map(|row| (f64::from(labels[row]) - 0.5) * if groups[row] == wrong { -1.0 } else { 1.0 })
+                .collect();
+            let share = groups.iter().filter(|&&group| group == wrong).count() as f64 / rows.len() as f64;
+            assert!(0.0 < share && share < 1.0);
+            let [accuracy, auc, worst] = scores(dataset, rows, &logits);
+            assert!((accuracy.unwrap() - (1.0 - share)).abs() < 1e-12);
+            assert_eq!(worst, Some(0.0), "group {wrong}");
+            assert!(auc.is_some_and(|auc| 0.5 < auc && auc < 1.0));
+        }
+        let right: Vec<f64> = labels.iter().map(|&y| f64::from(y) - 0.5).collect();
+        assert_eq!(scores(dataset, rows, &right), [Some(1.0); 3]);
     }
 }

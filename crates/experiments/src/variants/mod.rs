@@ -27,6 +27,7 @@ use disentangle_models::{
 pub use config::VariantsSettings;
 pub use outcome::Outcome;
 
+pub(crate) use measure::scores;
 pub(crate) use parts::{alike, weight_sparsity};
 pub(crate) use shape::Shape;
 

@@ -153,3 +153,136 @@ fn completeness(outcome: &Outcome) -> Option<Verdict> {
     );
     (!large.is_empty()).then(|| verdict(Tone::Bad, text))
 }
+
+#[cfg(test)]
+mod tests {
+    use disentangle_analysis::Estimate;
+
+    use super::*;
+    use crate::variants::{measure::VALUES, outcome::Ranking};
+
+    fn interval(low: f64, high: f64) -> Estimate {
+        Estimate {
+            value: Some(f64::midpoint(low, high)),
+            low: Some(low),
+            high: Some(high),
+            ..Estimate::default()
+        }
+    }
+
+    fn value(value: Estimate) -> Compared {
+        Compared {
+            value,
+            ..Compared::default()
+        }
+    }
+
+    /// Two families with their AUC lost without the shortcut, and by how much the first of the ranking, `b`, is ahead.
+    fn outcome(drops: [Estimate; 2], lead: Estimate) -> Outcome {
+        let place = VALUES
+            .iter()
+            .position(|value| value.name == "shortcut_auc_drop")
+            .unwrap();
+        let family = |(name, drop): (&str, Estimate)| {
+            let mut values = vec![Compared::default(); VALUES.len()];
+            values[place] = value(drop);
+            FamilyOutcome {
+                name: name.into(),
+                values,
+                environments: vec![[
+                    value(interval(0.4, 0.6)),
+                    value(interval(0.55, 0.65)),
+                    Compared::default(),
+                ]],
+                ..FamilyOutcome::default()
+            }
+        };
+        Outcome {
+            schema_version: 1,
+            kind: "run".into(),
+            experiment: "variants".into(),
+            seed: 0,
+            dataset: "biased".into(),
+            simulated: true,
+            notices: Vec::new(),
+            train_rows: 10,
+            repeats: 2,
+            steps: 8,
+            noise_levels: Vec::new(),
+            groups: Vec::new(),
+            shortcut: Some("bias".into()),
+            environments: vec!["test".into()],
+            families: ["a", "b"].into_iter().zip(drops).map(family).collect(),
+            ranking: Ranking {
+                place: [0, 0],
+                by: "accuracy in `test`".into(),
+                order: vec![1, 0],
+                lead,
+            },
+            seconds: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn says(found: Option<Verdict>, tone: Tone, start: &str) {
+        let found = found.unwrap();
+        assert!(
+            found.tone == tone && found.text.starts_with(start),
+            "{found:?}, not {start}"
+        );
+    }
+
+    #[test]
+    fn who_is_ahead_and_who_leans_on_the_shortcut() {
+        let (much, more, none) = (|| interval(0.1, 0.2), || interval(0.2, 0.3), || interval(-0.1, 0.1));
+        let of = |drops: [Estimate; 2], lead: Estimate| outcome(drops, lead);
+        says(
+            best(&of([none(), none()], much())),
+            Tone::Good,
+            "`b` ranks first and is clearly ahead of the next: accuracy in `test` of `b` is",
+        );
+        says(
+            best(&of([none(), none()], none())),
+            Tone::Neutral,
+            "no family is clearly the best",
+        );
+        says(
+            best(&of([none(), none()], interval(-0.2, -0.1))),
+            Tone::Neutral,
+            "no family is clearly the best",
+        );
+        let every = "every family leans on the shortcut `bias`: 2 of 2; AUC lost without it `b` 0.250";
+        says(shortcut(&of([much(), more()], none())), Tone::Bad, every);
+        says(
+            shortcut(&of([much(), none()], none())),
+            Tone::Bad,
+            "some families lean on the shortcut `bias`: 1 of 2",
+        );
+        says(
+            shortcut(&of([none(), none()], none())),
+            Tone::Good,
+            "no family clearly leans on the shortcut `bias`: 0 of 2",
+        );
+        // By AUC, not by accuracy.
+        assert!(unlearned(&of([none(), none()], none())).is_none());
+        let mut coin = of([none(), none()], none());
+        coin.families[1].environments[0][1] = value(interval(0.45, 0.6));
+        let text = unlearned(&coin).unwrap().text;
+        assert!(text.contains("of `b` 0.5") && !text.contains("`a`"), "{text}");
+    }
+
+    #[test]
+    fn differences_are_named_with_their_numbers() {
+        let mut outcome = outcome([interval(-0.1, 0.1), interval(-0.1, 0.1)], Estimate::default());
+        outcome.families[1].environments[0][0].over_first = interval(-0.2, 0.1);
+        let text = differences(&outcome, &outcome.families[1]).text;
+        assert_eq!(
+            text,
+            "`b` does not clearly differ from `a`: none of 1 paired differences excludes zero"
+        );
+        outcome.families[1].environments[0][0].over_first = interval(-0.25, -0.125);
+        let text = differences(&outcome, &outcome.families[1]).text;
+        let expected = "`b` differs from `a`: accuracy in `test` -0.188 [-0.250, -0.125] more (1 of 1 numbers";
+        assert!(text.starts_with(expected), "{text}");
+    }
+}
