@@ -19,6 +19,7 @@ check() {
 
 # Debian packages, where root or sudo is at hand.
 packages() {
+  command -v apt-get >/dev/null || { echo "install $* (there is no apt-get here)" >&2; exit 2; }
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo="sudo"
   $sudo apt-get update -qq
