@@ -117,7 +117,7 @@ impl Backend {
         }));
         set_hook(before);
         let reason = match tried {
-            Ok((device, sum)) if sum == 4.0 => return Ok(device),
+            Ok((device, 4.0)) => return Ok(device),
             Ok((_, sum)) => format!("it computes 2 · (1 + 1) as {sum}"),
             Err(_) => said.lock().ok().and_then(|mut first| first.take()).unwrap_or_default(),
         };

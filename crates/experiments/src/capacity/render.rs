@@ -53,7 +53,6 @@ impl Render for Outcome {
             notices: self.once().into_iter().map(Into::into).collect(),
             verdicts: self.verdicts(),
             sections,
-            ..Report::default()
         }
     }
 

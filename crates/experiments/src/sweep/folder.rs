@@ -222,10 +222,10 @@ pub(super) fn state(path: &Path) -> RunState {
     };
     match status.state {
         State::Done => RunState::Done,
-        State::Interrupted => RunState::Interrupted,
         State::Failed => RunState::Failed(status.message.unwrap_or_default()),
         State::Running if is_held(path) => RunState::AtWork,
-        State::Running => RunState::Interrupted,
+        // Killed, it could not write that it was interrupted.
+        State::Interrupted | State::Running => RunState::Interrupted,
     }
 }
 

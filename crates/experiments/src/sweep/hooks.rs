@@ -6,17 +6,20 @@ use serde_json::Value;
 
 use crate::{Experiment, ExperimentError, Finished, Options, experiment::execute_resolved, settings};
 
+/// A configuration, or why there is none.
+type Resolved = Result<Value, ExperimentError>;
+
 /// Configurations pass as JSON; each function reads them into the experiment's own type and checks them by it.
 #[derive(Clone, Copy)]
 pub(crate) struct Hooks {
     /// The configuration's key behind a name that users may write.
     pub(super) key: fn(&str) -> &str,
     /// The configuration that all runs share, of a file and `key=value` settings.
-    pub(super) base: fn(Option<&Path>, bool, &[String]) -> Result<Value, ExperimentError>,
+    pub(super) base: fn(Option<&Path>, bool, &[String]) -> Resolved,
     /// A key's value as the configuration holds it, of its text.
-    pub(super) value: fn(&Value, &str, &str) -> Result<Value, ExperimentError>,
+    pub(super) value: fn(&Value, &str, &str) -> Resolved,
     /// The configuration with these values of keys.
-    pub(super) with: fn(&Value, &[(String, Value)]) -> Result<Value, ExperimentError>,
+    pub(super) with: fn(&Value, &[(String, Value)]) -> Resolved,
     /// Runs a configuration; of the options, `config`, `sets` and `fast` do not count.
     pub(super) run: fn(&Options, &Value) -> Result<Finished, ExperimentError>,
 }

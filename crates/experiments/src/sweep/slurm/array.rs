@@ -35,7 +35,7 @@ pub(super) fn write(
 
     let mut directives = own_directives(folder, job, chosen.len())?;
     directives.extend(options.directives.iter().cloned());
-    let (program, arguments) = command(runs, chosen)?;
+    let (program, arguments) = command(runs, chosen);
     let script = Script {
         directives: &directives,
         setup: options.setup.as_deref(),
@@ -81,13 +81,13 @@ fn own_directives(folder: &Path, job: &str, tasks: usize) -> Result<Vec<Directiv
 }
 
 /// The program that executes a run, and its arguments, of which the run's number must come last.
-fn command(runs: &dyn Runs, chosen: &[usize]) -> Result<(PathBuf, Vec<String>), ExperimentError> {
+fn command(runs: &dyn Runs, chosen: &[usize]) -> (PathBuf, Vec<String>) {
     let (program, mut arguments) = runs.task_command(chosen.first().copied().unwrap_or_default());
     if let Some(place) = arguments.iter().position(|argument| argument == INDEX) {
         arguments.drain(place..(place + 2).min(arguments.len()));
     }
     arguments.push(INDEX.into());
-    Ok((program, arguments))
+    (program, arguments)
 }
 
 /// Each run with its log, whose folder is made.

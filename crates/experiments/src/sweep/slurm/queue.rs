@@ -8,7 +8,7 @@ use super::{host::Host, jobs::Job};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Task {
     pub(super) job: String,
-    pub(super) task: usize,
+    pub(super) index: usize,
     pub(super) state: String,
     /// Why it waits, if it does.
     pub(super) reason: String,
@@ -70,7 +70,7 @@ fn parse(line: &str) -> Result<Option<Task>, String> {
         let (job, task) = words.next()?.split_once('_')?;
         Some(Task {
             job: job.into(),
-            task: task.parse().ok()?,
+            index: task.parse().ok()?,
             state: words.next()?.into(),
             reason: words.next().unwrap_or_default().trim().into(),
         })
@@ -148,9 +148,9 @@ mod tests {
     #[test]
     fn lines_of_squeue_are_read_or_refused() {
         let check = |line: &str, expected: Option<(&str, usize, &str, &str)>| {
-            let expected = expected.map(|(job, task, state, reason)| Task {
+            let expected = expected.map(|(job, index, state, reason)| Task {
                 job: job.into(),
-                task,
+                index,
                 state: state.into(),
                 reason: reason.into(),
             });

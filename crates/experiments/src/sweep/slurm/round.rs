@@ -111,7 +111,7 @@ impl<'a> Round<'a> {
         self.jobs.save()?;
         let tasks = self.jobs.tasks(self.host).map_err(unknown)?;
         let pending: BTreeSet<usize> = self.waiting.iter().copied().collect();
-        for (place, Task { task, .. }) in &tasks {
+        for (place, Task { index: task, .. }) in &tasks {
             let job = self.jobs.get(*place);
             let Some(&run) = job.runs.get(*task).filter(|run| pending.contains(*run)) else {
                 continue;
@@ -234,7 +234,8 @@ impl<'a> Round<'a> {
         match self.jobs.tasks(self.host) {
             Ok(tasks) => {
                 self.silent = 0;
-                let present: BTreeSet<(usize, usize)> = tasks.iter().map(|(place, task)| (*place, task.task)).collect();
+                let present: BTreeSet<(usize, usize)> =
+                    tasks.iter().map(|(place, task)| (*place, task.index)).collect();
                 let all = self.queued.iter().map(|(&run, &task)| (run, task));
                 let gone: Vec<(usize, (usize, usize))> = all.filter(|(_, task)| !present.contains(task)).collect();
                 for (run, (place, task)) in gone {
