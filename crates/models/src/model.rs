@@ -186,7 +186,7 @@ impl Model {
         }
     }
 
-    /// The same model with parameters of its own, for another thread: graphs and tensors are not shared between threads.
+    /// The same model with parameters of its own, for another thread: threads that share a graph wait for each other.
     #[must_use]
     pub fn fork(&self, device: &Device) -> Self {
         parameters::place(self.clone(), &parameters::flatten(self), device)
@@ -286,16 +286,12 @@ impl Model {
         }
         let at_once = rows_at_once(device);
         let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
-        let parts = parallel::map_with(
-            threads,
-            &starts,
-            || self.fork(device),
-            |model, &start| {
-                let rows = start..(start + at_once).min(rows);
-                let input = input(x.slice(ndarray::s![rows, .., ..]), device);
-                to_vec(model.forward(&input, &mut Tap::off()))
-            },
-        );
+        // Without a graph threads only read the parameters, and share them.
+        let parts = parallel::map(threads, &starts, |&start| {
+            let rows = start..(start + at_once).min(rows);
+            let input = input(x.slice(ndarray::s![rows, .., ..]), device);
+            to_vec(self.forward(&input, &mut Tap::off()))
+        });
         Ok(parts.concat())
     }
 }

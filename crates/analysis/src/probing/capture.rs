@@ -1,8 +1,9 @@
 //! Activations of many sites in one pass over the rows, within a memory cap.
 
 use burn::tensor::Device;
-use disentangle_models::{Classifier, Model, ModelError, Tap, rows_at_once};
+use disentangle_models::{Classifier, Model, ModelError, Tap, is_accelerator, rows_at_once};
 use ndarray::{Array2, ArrayView3, Axis, concatenate, s};
+use rayon::prelude::*;
 
 use super::{ProbingError, to_input, to_matrix};
 use crate::moments::Moments;
@@ -35,7 +36,10 @@ impl Captured {
 
 /// How one site is kept.
 enum Keeper {
-    Whole(Vec<Array2<f32>>),
+    Whole {
+        rows: Array2<f32>,
+        seen: usize,
+    },
     Streamed {
         moments: Box<Moments>,
         sample: Vec<Array2<f32>>,
@@ -45,9 +49,27 @@ enum Keeper {
 }
 
 impl Keeper {
-    fn take(&mut self, name: &str, part: Array2<f32>) -> Result<(), ProbingError> {
+    fn new((n, d): (usize, usize), stream: bool) -> Self {
+        match stream {
+            false => Keeper::Whole {
+                rows: Array2::zeros((n, d)),
+                seen: 0,
+            },
+            true => Keeper::Streamed {
+                moments: Box::new(Moments::new(d)),
+                sample: Vec::new(),
+                stride: n.div_ceil(SAMPLE).max(1),
+                seen: 0,
+            },
+        }
+    }
+
+    fn take(&mut self, name: &str, part: &Array2<f32>) -> Result<(), ProbingError> {
         match self {
-            Keeper::Whole(parts) => parts.push(part),
+            Keeper::Whole { rows, seen } => {
+                rows.slice_mut(s![*seen..*seen + part.nrows(), ..]).assign(part);
+                *seen += part.nrows();
+            }
             Keeper::Streamed {
                 moments,
                 sample,
@@ -67,17 +89,16 @@ impl Keeper {
     }
 
     fn finish(self) -> Captured {
-        let join = |parts: Vec<Array2<f32>>| {
-            let views: Vec<_> = parts.iter().map(Array2::view).collect();
-            // Parts of one site have one width.
-            concatenate(Axis(0), &views).unwrap_or_default()
-        };
         match self {
-            Keeper::Whole(parts) => Captured::Whole(join(parts)),
-            Keeper::Streamed { moments, sample, .. } => Captured::Streamed {
-                moments,
-                sample: join(sample),
-            },
+            Keeper::Whole { rows, .. } => Captured::Whole(rows),
+            Keeper::Streamed { moments, sample, .. } => {
+                let views: Vec<_> = sample.iter().map(Array2::view).collect();
+                Captured::Streamed {
+                    moments,
+                    // Parts of one site have one width.
+                    sample: concatenate(Axis(0), &views).unwrap_or_default(),
+                }
+            }
         }
     }
 }
@@ -119,53 +140,83 @@ pub fn capture(
         .iter()
         .map(|site| shape_of(model, site, rows))
         .collect::<Result<_, _>>()?;
-    let whole = |&(n, d): &(usize, usize)| n.saturating_mul(d).saturating_mul(size_of::<f32>());
-    let streamed = |&(n, d): &(usize, usize)| Moments::bytes(d) + n.min(SAMPLE) * d * size_of::<f32>();
-    let fits = shapes.iter().map(whole).fold(0, usize::saturating_add) <= cap;
-    let stream: Vec<bool> = shapes
-        .iter()
-        .map(|shape| !fits && streamed(shape) < whole(shape))
-        .collect();
-    let needed = shapes.iter().zip(&stream).map(|(shape, stream)| match stream {
-        true => streamed(shape),
-        false => whole(shape),
-    });
-    let needed = needed.fold(0, usize::saturating_add);
-    if needed > cap {
-        return Err(ProbingError::Memory {
-            sites: sites.len(),
-            needed: needed.div_ceil(1_000_000),
-            cap: cap / 1_000_000,
-        });
-    }
-    let mut keepers: Vec<Keeper> = shapes
-        .iter()
-        .zip(&stream)
-        .map(|(&(n, d), stream)| match stream {
-            false => Keeper::Whole(Vec::new()),
-            true => Keeper::Streamed {
-                moments: Box::new(Moments::new(d)),
-                sample: Vec::new(),
-                stride: n.div_ceil(SAMPLE).max(1),
-                seen: 0,
-            },
-        })
-        .collect();
+    let stream = streamed(&shapes, cap)?;
+    let kinds = shapes.iter().zip(&stream);
+    let mut keepers: Vec<Keeper> = kinds.map(|(&shape, &stream)| Keeper::new(shape, stream)).collect();
     let at_once = rows_at_once(device);
-    for start in (0..rows).step_by(at_once) {
-        let mut tap = Tap::new();
-        for site in sites {
-            tap = tap.record(site)?;
-        }
-        let part = x.slice(s![start..(start + at_once).min(rows), .., ..]);
-        model.forward(&to_input(part, device), &mut tap);
-        let run = tap.finish()?;
-        for (site, keeper) in sites.iter().zip(&mut keepers) {
-            keeper.take(site, to_matrix(run.get(site)?))?;
-        }
+    let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
+    let several = parts_at_once(&shapes, starts.len(), device);
+    for starts in starts.chunks(several) {
+        let part = |&start: &usize| {
+            let part = x.slice(s![start..(start + at_once).min(rows), .., ..]);
+            activations_of(model, part, sites, device)
+        };
+        let parts: Vec<Result<_, ModelError>> = starts.par_iter().map(part).collect();
+        let parts: Vec<Vec<Array2<f32>>> = parts.into_iter().collect::<Result<_, _>>()?;
+        let keep = |(site, keeper): (usize, &mut Keeper)| {
+            let mut of_site = parts.iter().map(|part| &part[site]);
+            of_site.try_for_each(|part| keeper.take(&sites[site], part))
+        };
+        let kept: Vec<Result<(), ProbingError>> = keepers.par_iter_mut().enumerate().map(keep).collect();
+        kept.into_iter().collect::<Result<(), _>>()?;
     }
     let captured = keepers.into_iter().map(Keeper::finish);
     Ok(sites.iter().cloned().zip(captured).collect())
+}
+
+/// Which sites are streamed; none of them if all together fit in `cap` bytes as they are. Fails for what does not fit even so.
+fn streamed(shapes: &[(usize, usize)], cap: usize) -> Result<Vec<bool>, ProbingError> {
+    let moments = |&(n, d): &(usize, usize)| Moments::bytes(d) + n.min(SAMPLE) * d * size_of::<f32>();
+    let fits = shapes.iter().map(bytes).fold(0, usize::saturating_add) <= cap;
+    let smaller = |shape: &(usize, usize)| !fits && moments(shape) < bytes(shape);
+    let stream: Vec<bool> = shapes.iter().map(smaller).collect();
+    let needed = shapes.iter().zip(&stream).map(|(shape, stream)| match stream {
+        true => moments(shape),
+        false => bytes(shape),
+    });
+    let needed = needed.fold(0, usize::saturating_add);
+    match needed > cap {
+        true => Err(ProbingError::Memory {
+            sites: shapes.len(),
+            needed: needed.div_ceil(1_000_000),
+            cap: cap / 1_000_000,
+        }),
+        false => Ok(stream),
+    }
+}
+
+/// What a site takes if all of it is kept.
+fn bytes(&(n, d): &(usize, usize)) -> usize {
+    n.saturating_mul(d).saturating_mul(size_of::<f32>())
+}
+
+/// Bytes of parts that wait to be kept, where there are several.
+const WAITING: usize = 256_000_000;
+
+/// Of `parts` that the rows are cut into, how many pass side by side: one a thread, as far as memory allows. They are kept in the order of the
+/// rows, so that it changes no bit. An accelerator takes one after the other.
+fn parts_at_once(shapes: &[(usize, usize)], parts: usize, device: &Device) -> usize {
+    let part = shapes.iter().map(bytes).fold(0, usize::saturating_add) / parts.max(1);
+    match is_accelerator(device) {
+        true => 1,
+        false => rayon::current_num_threads().min(WAITING / part.max(1)).max(1),
+    }
+}
+
+/// The matrix of each site, of few rows.
+fn activations_of(
+    model: &Model,
+    x: ArrayView3<f32>,
+    sites: &[String],
+    device: &Device,
+) -> Result<Vec<Array2<f32>>, ModelError> {
+    let mut tap = Tap::new();
+    for site in sites {
+        tap = tap.record(site)?;
+    }
+    model.forward(&to_input(x, device), &mut tap);
+    let run = tap.finish()?;
+    sites.iter().map(|site| run.get(site).map(to_matrix)).collect()
 }
 
 /// [`capture`] without a cap: every site whole, `[n, d]` in f32.

@@ -124,17 +124,12 @@ pub fn effect_map(
     let rows = x.dim().0;
     let at_once = rows_at_once(x.dim().1);
     let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
-    let parts = parallel::map_with(
-        threads,
-        &starts,
-        || model.fork(device),
-        |model, &start| {
-            let range = start..(start + at_once).min(rows);
-            let part = |x: &Array3<f32>, range: Range<usize>| x.slice(s![range, .., ..]).to_owned();
-            let changed: Vec<Array3<f32>> = counterfactuals.iter().map(|x| part(x, range.clone())).collect();
-            effects_of_rows(model, part(x, range.clone()).view(), &changed, mediators, &plan, device)
-        },
-    );
+    let parts = parallel::map(threads, &starts, |&start| {
+        let range = start..(start + at_once).min(rows);
+        let part = |x: &Array3<f32>, range: Range<usize>| x.slice(s![range, .., ..]).to_owned();
+        let changed: Vec<Array3<f32>> = counterfactuals.iter().map(|x| part(x, range.clone())).collect();
+        effects_of_rows(model, part(x, range.clone()).view(), &changed, mediators, &plan, device)
+    });
     let mut all = GroupEffects {
         logits: Vec::with_capacity(rows),
         total: Vec::with_capacity(rows),

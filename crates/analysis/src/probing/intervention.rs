@@ -137,29 +137,24 @@ fn at_site(
     let rows = x.dim().0;
     let at_once = rows_at_once(device);
     let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
-    let passed = parallel::map_with(
-        threads,
-        &starts,
-        || model.fork(device),
-        |model, &start| {
-            let range = start..(start + at_once).min(rows);
-            let part = |x: &Array3<f32>| to_input(x.slice(s![range.clone(), .., ..]), device);
-            let mut tap = match value {
-                Value::From(donors) => {
-                    let mut donor = Tap::new().record(&name)?;
-                    model.forward(&part(donors), &mut donor);
-                    Tap::new().patch(&name, donor.finish()?.get(&name)?)?
-                }
-                Value::Fixed(_) => Tap::new().edit(&name, |activation| match &means {
-                    None => activation.zeros_like(),
-                    Some(means) => expand(means, &activation),
-                })?,
-            };
-            let logits = model.forward(&part(x), &mut tap);
-            tap.finish()?;
-            Ok::<Vec<f64>, ModelError>(logits.into_data().iter::<f64>().collect())
-        },
-    );
+    let passed = parallel::map(threads, &starts, |&start| {
+        let range = start..(start + at_once).min(rows);
+        let part = |x: &Array3<f32>| to_input(x.slice(s![range.clone(), .., ..]), device);
+        let mut tap = match value {
+            Value::From(donors) => {
+                let mut donor = Tap::new().record(&name)?;
+                model.forward(&part(donors), &mut donor);
+                Tap::new().patch(&name, donor.finish()?.get(&name)?)?
+            }
+            Value::Fixed(_) => Tap::new().edit(&name, |activation| match &means {
+                None => activation.zeros_like(),
+                Some(means) => expand(means, &activation),
+            })?,
+        };
+        let logits = model.forward(&part(x), &mut tap);
+        tap.finish()?;
+        Ok::<Vec<f64>, ModelError>(logits.into_data().iter::<f64>().collect())
+    });
     let parts: Result<Vec<Vec<f64>>, ModelError> = passed.into_iter().collect();
     Ok(parts?.concat())
 }

@@ -70,7 +70,8 @@ fn to_input(x: ArrayView3<f32>, device: &Device) -> Input {
 fn to_matrix(activation: Tensor<4>) -> Array2<f32> {
     let [rows, heads, positions, neurons] = activation.dims();
     let flat: Tensor<2> = activation.swap_dims(1, 2).reshape([rows * positions, heads * neurons]);
-    let values: Vec<f32> = flat.into_data().iter::<f32>().collect();
+    // A backend may keep another type than `f32`; nothing is copied where it does not.
+    let values = flat.into_data().convert::<f32>().try_into_vec().unwrap_or_default();
     Array2::from_shape_vec((rows * positions, heads * neurons), values).unwrap_or_default()
 }
 

@@ -73,28 +73,23 @@ pub fn neuron_importance(
         .collect();
     let at_once = rows_at_once(positions);
     let starts: Vec<usize> = (0..x.dim().0).step_by(at_once).collect();
-    let passed = parallel::map_with(
-        threads,
-        &starts,
-        || model.fork(device),
-        |model, &start| {
-            let part = x.slice(s![start..(start + at_once).min(x.dim().0), .., ..]);
-            let rows = part.dim().0;
-            let trace = model.trace(&to_input(part, device), &mut Tap::off());
-            let plain: Vec<f64> = trace.logits.into_data().iter::<f64>().collect();
-            let variations: Vec<Variation> = selections
-                .iter()
-                .zip(&means)
-                .map(|(selection, &mean)| Variation {
-                    state: &trace.before[step],
-                    selection,
-                    value: Tensor::full([rows, 1, positions, 1], mean, device),
-                })
-                .collect();
-            let logits = resume_all(model, step, &variations)?;
-            Ok::<_, ModelError>(logits.iter().map(|logits| sums(&plain, logits)).collect::<Vec<_>>())
-        },
-    );
+    let passed = parallel::map(threads, &starts, |&start| {
+        let part = x.slice(s![start..(start + at_once).min(x.dim().0), .., ..]);
+        let rows = part.dim().0;
+        let trace = model.trace(&to_input(part, device), &mut Tap::off());
+        let plain: Vec<f64> = trace.logits.into_data().iter::<f64>().collect();
+        let variations: Vec<Variation> = selections
+            .iter()
+            .zip(&means)
+            .map(|(selection, &mean)| Variation {
+                state: &trace.before[step],
+                selection,
+                value: Tensor::full([rows, 1, positions, 1], mean, device),
+            })
+            .collect();
+        let logits = resume_all(model, step, &variations)?;
+        Ok::<_, ModelError>(logits.iter().map(|logits| sums(&plain, logits)).collect::<Vec<_>>())
+    });
     let mut importance = vec![NeuronImportance::default(); means.len()];
     for part in passed {
         for (sum, [change, square]) in importance.iter_mut().zip(part?) {

@@ -27,23 +27,18 @@ pub fn path_effect(
     let rows = x.dim().0;
     let at_once = rows_at_once(device);
     let starts: Vec<usize> = (0..rows).step_by(at_once).collect();
-    let parts = parallel::map_with(
-        threads,
-        &starts,
-        || model.fork(device),
-        |model, &start| {
-            let range = start..(start + at_once).min(rows);
-            let part = |x: &Array3<f32>| x.slice(s![range.clone(), .., ..]).to_owned();
-            let mut sums = vec![0.0; range.len()];
-            for counterfactual in counterfactuals {
-                let changes = path.changes(model, &part(x), &part(counterfactual), device)?;
-                for (sum, change) in sums.iter_mut().zip(changes) {
-                    *sum += change / counterfactuals.len() as f64;
-                }
+    let parts = parallel::map(threads, &starts, |&start| {
+        let range = start..(start + at_once).min(rows);
+        let part = |x: &Array3<f32>| x.slice(s![range.clone(), .., ..]).to_owned();
+        let mut sums = vec![0.0; range.len()];
+        for counterfactual in counterfactuals {
+            let changes = path.changes(model, &part(x), &part(counterfactual), device)?;
+            for (sum, change) in sums.iter_mut().zip(changes) {
+                *sum += change / counterfactuals.len() as f64;
             }
-            Ok::<_, ModelError>(sums)
-        },
-    );
+        }
+        Ok::<_, ModelError>(sums)
+    });
     let parts: Result<Vec<Vec<f64>>, ModelError> = parts.into_iter().collect();
     Ok(parts?.concat())
 }

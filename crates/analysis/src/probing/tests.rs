@@ -74,6 +74,33 @@ fn a_site_s_matrix_has_rows_and_positions_by_heads_and_neurons() {
 }
 
 #[test]
+fn any_number_of_threads_captures_the_same_bits() {
+    let device = Device::flex();
+    let model = hierarchical();
+    let x = rows(&model, 900);
+    let sites: Vec<String> = ["embed", "global.layers.0.resid", "pool"].map(Into::into).into();
+    for (cap, streamed) in [(usize::MAX, 0), (400_000, 3)] {
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| capture(&model, x.view(), &sites, cap, &device).unwrap())
+        };
+        let one = on(1);
+        let moments_of = |captured: &Captured| match captured {
+            Captured::Whole(_) => None,
+            Captured::Streamed { moments, .. } => Some(moments.clone()),
+        };
+        let kept = one.iter().filter(|(_, captured)| moments_of(captured).is_some());
+        assert_eq!(kept.count(), streamed);
+        // 15 parts: the last round of 2 and of 4 threads has fewer than the others.
+        for other in [2, 4, 15].map(on) {
+            for ((_, one), (_, other)) in one.iter().zip(&other) {
+                assert!(one.rows() == other.rows() && moments_of(one) == moments_of(other));
+            }
+        }
+    }
+}
+
+#[test]
 fn streamed_sites_measure_as_whole_ones() {
     let device = Device::flex();
     let model = hierarchical();
