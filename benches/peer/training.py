@@ -143,13 +143,16 @@ def main():
     x, labels = make_data(args)
     train(*start(args), x, labels, 1, args.batch)  # warm-up
     synchronize = torch.cuda.synchronize if args.device == "cuda" else lambda: None
-    seconds, number = [], None
-    for _ in range(args.repeats):
+
+    def repeat():
+        # Its model is gone before the next one is made.
         model, optimizer = start(args)
         synchronize()
-        once, number = common.timed(
-            lambda: train(model, optimizer, x, labels, args.epochs, args.batch), 1, synchronize
-        )
+        return common.timed(lambda: train(model, optimizer, x, labels, args.epochs, args.batch), 1, synchronize)
+
+    seconds, number = [], None
+    for _ in range(args.repeats):
+        once, number = repeat()
         seconds += once
     peak = common.peak_memory()
     check = logits_of_ours(args)

@@ -67,15 +67,17 @@ pub(crate) fn twenty_steps(config: &ModelConfig, device: &Device, threads: usize
         validation: &validation,
         loss: Loss::Bce,
     };
-    let control = Control {
-        threads,
-        cancel: &AtomicBool::new(false),
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
     let training = training(STEPS);
-    let trained = train(&model, &task, &mut Erm, &training, Seed::new(9), device, control).unwrap();
+    let trained = train(
+        model.clone(),
+        &task,
+        &mut Erm,
+        &training,
+        Seed::new(9),
+        device,
+        Control::new(threads, &AtomicBool::new(false)),
+    )
+    .unwrap();
     let first = input(dataset.inputs(&train_rows).view(), device);
     Trained {
         losses: losses(&trained.history),

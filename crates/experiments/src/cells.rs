@@ -1,22 +1,16 @@
 //! Many small trainings side by side, each on one thread, and what is read off each of them.
 
 use burn::tensor::Device;
-use disentangle_analysis::{
-    Estimate,
-    classification::{accuracy, roc_auc},
-    over_seeds, probing,
-};
+use disentangle_analysis::{Estimate, over_seeds, probing};
 use disentangle_data::{Dataset, Seed, Split, synthetic::SyntheticConfig};
-use disentangle_models::{
-    Model, ModelConfig, parallel,
-    train::{Control, Erm, Loss, Stop, Task, TrainConfig, train},
-};
+use disentangle_models::{Model, ModelConfig, parallel, train::TrainConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Context, ExperimentError,
-    context::CANCEL,
+    scores::scores,
     study::{SiteStudy, Study, StudySettings, study_rows},
+    training::once,
 };
 
 /// One training: data and weights are drawn from `seed`, so that cells with the same seed are pairs.
@@ -74,32 +68,7 @@ fn one(
 ) -> Result<CellOutcome, ExperimentError> {
     let dataset = cell.data.dataset(cell.seed.child("data"))?;
     let start = (cell.model)(&dataset)?.init(cell.seed.child("model"), device)?;
-    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
-    let task = Task {
-        dataset: &dataset,
-        train: &train_rows,
-        validation: &validation,
-        loss: Loss::Bce,
-    };
-    let control = Control {
-        threads: 1,
-        cancel: &CANCEL,
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(
-        &start,
-        &task,
-        &mut Erm,
-        training,
-        cell.seed.child("train"),
-        device,
-        control,
-    )?;
-    if trained.stop == Stop::Cancelled {
-        return Err(ExperimentError::Interrupted);
-    }
+    let trained = once(start, &dataset, training, cell.seed.child("train"), device)?;
     evaluate(cell, &dataset, &trained.model, study, device).map(|mut outcome| {
         outcome.penalty = trained.history.last().map_or(0.0, |epoch| epoch.penalty);
         outcome.epochs = trained.history.len();
@@ -115,7 +84,6 @@ fn evaluate(
     device: &Device,
 ) -> Result<CellOutcome, ExperimentError> {
     let rows = dataset.part(Split::Test);
-    let labels = dataset.labels(&rows);
     let logits = probing::logits(model, &dataset.inputs(&rows), device, 1)?;
     let studied = study_rows(dataset);
     let inputs = dataset.inputs(&studied);
@@ -131,17 +99,10 @@ fn evaluate(
         // A grid of cells has no room for every neuron.
         site.measures.statistics.neurons.clear();
     }
-    let worst_group = dataset.subgroups(&rows).and_then(|groups| {
-        let of_group = |group: u32| {
-            let own: Vec<usize> = (0..rows.len()).filter(|&row| groups[row] == group).collect();
-            let (logits, labels): (Vec<f64>, Vec<f32>) = own.iter().map(|&row| (logits[row], labels[row])).unzip();
-            accuracy(&logits, &labels)
-        };
-        (0..4).filter_map(of_group).min_by(f64::total_cmp)
-    });
+    let [accuracy, auc, worst_group] = scores(dataset, &rows, &logits);
     Ok(CellOutcome {
-        auc: roc_auc(&logits, &labels),
-        accuracy: accuracy(&logits, &labels),
+        auc,
+        accuracy,
         worst_group,
         penalty: 0.0,
         epochs: 0,

@@ -54,6 +54,7 @@ pub mod registry;
 pub mod rows;
 mod saved;
 pub mod scaling;
+mod scores;
 pub mod settings;
 pub mod study;
 pub mod sweep;

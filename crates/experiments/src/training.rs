@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use disentangle_data::{Dataset, Split};
+use burn::tensor::Device;
+use disentangle_data::{Dataset, Seed, Split};
 use disentangle_models::{
     Model,
     train::{Checkpoint, Control, Erm, Loss, Stop, Task, TrainConfig, Trained, train},
@@ -66,24 +67,54 @@ pub(crate) fn fit(
     let control = Control {
         threads: context.threads,
         cancel: &CANCEL,
-        on_epoch: &mut |epoch| {
+        on_epoch: Some(&mut |epoch| {
             bar.inc(1);
             let mut event = serde_json::to_value(epoch).unwrap_or_default();
             event["seed"] = seed.into();
             failed = context.run.event(&event).err().or(failed.take());
-        },
+        }),
         checkpoint: Some((path, context.checkpoint_every)),
         resume,
     };
     let seed = context.root().child("train");
-    let trained = train(model, &task, &mut Erm, config, seed, context.device, control)?;
+    let trained = train(model.clone(), &task, &mut Erm, config, seed, context.device, control)?;
     bar.finish_and_clear();
-    if let Some(error) = failed {
-        return Err(error.into());
+    match failed {
+        Some(error) => Err(error.into()),
+        None => whole(trained),
     }
-    if trained.stop == Stop::Cancelled {
-        Err(ExperimentError::Interrupted)
-    } else {
-        Ok(trained)
+}
+
+/// One of many trainings: on one thread, without a checkpoint, stopping by the validation rows.
+pub(crate) fn once(
+    model: Model,
+    dataset: &Dataset,
+    config: &TrainConfig,
+    seed: Seed,
+    device: &Device,
+) -> Result<Trained, ExperimentError> {
+    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
+    let task = Task {
+        dataset,
+        train: &train_rows,
+        validation: &validation,
+        loss: Loss::Bce,
+    };
+    whole(train(
+        model,
+        &task,
+        &mut Erm,
+        config,
+        seed,
+        device,
+        Control::new(1, &CANCEL),
+    )?)
+}
+
+/// Refuses a training that Ctrl-C has cut short.
+pub(crate) fn whole(trained: Trained) -> Result<Trained, ExperimentError> {
+    match trained.stop {
+        Stop::Cancelled => Err(ExperimentError::Interrupted),
+        Stop::Epochs | Stop::Patience => Ok(trained),
     }
 }

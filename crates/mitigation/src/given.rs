@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use disentangle_data::{Dataset, Seed};
 use disentangle_models::{
     Classifier, Model,
-    train::{Control, Epoch, Loss, Strategy, Task, TrainConfig, train},
+    train::{Control, Loss, Strategy, Task, TrainConfig, train},
 };
 
 use crate::{Mitigated, MitigationError, embedding::POOL};
@@ -79,15 +79,9 @@ impl Given<'_> {
             validation: self.validation,
             loss: Loss::Bce,
         };
-        let control = Control {
-            threads: self.threads,
-            cancel: self.cancel,
-            on_epoch: &mut |_: &Epoch| {},
-            checkpoint: None,
-            resume: None,
-        };
+        let control = Control::new(self.threads, self.cancel);
         Ok(Mitigated {
-            trained: train(start, &task, strategy, config, seed, self.device, control)?,
+            trained: train(start.clone(), &task, strategy, config, seed, self.device, control)?,
             layer: self.dataset.layer.clone(),
         })
     }

@@ -57,6 +57,19 @@ pub(crate) fn place(model: Model, flat: &[f32], device: &Device) -> Model {
     model.map(&mut Place { rest: flat, device })
 }
 
+/// A model of the same shape whose parameters take no memory: each is one value, seen everywhere.
+pub(crate) fn hollow(model: Model) -> Model {
+    struct Hollow;
+    impl ModuleMapper for Hollow {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, tensor, _) = param.consume();
+            let one = Tensor::<D>::zeros([1; D], &tensor.device());
+            Param::initialized(id, one.expand(tensor.dims()))
+        }
+    }
+    model.map(&mut Hollow)
+}
+
 /// `model`, which nobody else holds a part of, with the parameters `flat` in the memory that it has: fresh memory costs more than the copy.
 pub(crate) fn renew(model: Model, flat: &[f32], device: &Device) -> Model {
     struct Renew<'a> {

@@ -1,9 +1,9 @@
 //! Weights in and out, under PyTorch's names and shapes. Only safetensors: a pickle can run code.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{borrow::Cow, collections::BTreeMap, path::Path};
 
 use burn::tensor::Device;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::TensorView};
 
 use crate::{Model, ModelError, parameters};
 
@@ -15,25 +15,51 @@ pub fn save(model: &Model, path: &Path) -> Result<(), ModelError> {
     };
     let flat = parameters::flatten(model);
     let mut rest = &flat[..];
-    let mut tensors = Vec::new();
-    for named in parameters::names(model) {
-        let (own, after) = rest.split_at(named.len());
+    let tensors = parameters::names(model).into_iter().map(|named| {
+        let (values, after) = rest.split_at(named.len());
         rest = after;
-        let values = if named.transposed {
-            parameters::transpose(own, named.shape[1], named.shape[0])
-        } else {
-            own.to_vec()
+        let tensor = Values {
+            values,
+            shape: named.shape,
+            transposed: named.transposed,
         };
-        tensors.push((named.name, named.shape, bytes(&values)));
+        (named.name, tensor)
+    });
+    by_rename(path, |temporary| {
+        safetensors::serialize_to_file(tensors, None, temporary)
+    })
+    .map_err(|error: SafeTensorError| file_error(error.to_string()))
+}
+
+/// A tensor on its way to a file. Bytes are made of one at a time: those of all would be as much memory again.
+pub(crate) struct Values<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) shape: Vec<usize>,
+    /// Whether the file holds the transpose of `values`.
+    pub(crate) transposed: bool,
+}
+
+impl View for Values<'_> {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
     }
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|(name, shape, bytes)| TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name.clone(), view)))
-        .collect();
-    let content = views
-        .and_then(|views| safetensors::serialize(views, None))
-        .map_err(|e| file_error(e.to_string()))?;
-    write_by_rename(path, &content).map_err(|error| file_error(error.to_string()))
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        match self.shape[..] {
+            [rows, columns] if self.transposed => {
+                Cow::Owned(bytes(&parameters::transpose(self.values, columns, rows)).into_owned())
+            }
+            _ => bytes(self.values),
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        size_of_val(self.values)
+    }
 }
 
 /// The model with the weights of the file. Fails, naming every missing, unexpected and misshaped tensor, if it is another model's.
@@ -102,8 +128,11 @@ fn floats(view: &TensorView) -> Option<Vec<f32>> {
 }
 
 /// Little-endian, as safetensors wants it.
-pub(crate) fn bytes(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+fn bytes(values: &[f32]) -> Cow<'_, [u8]> {
+    match cfg!(target_endian = "little") {
+        true => Cow::Borrowed(bytemuck::cast_slice(values)),
+        false => Cow::Owned(values.iter().flat_map(|value| value.to_le_bytes()).collect()),
+    }
 }
 
 pub(crate) fn from_bytes(bytes: &[u8]) -> Vec<f32> {
@@ -115,12 +144,7 @@ pub(crate) fn from_bytes(bytes: &[u8]) -> Vec<f32> {
         .collect()
 }
 
-/// A reader sees the old file or the new one, never half of either.
-pub(crate) fn write_by_rename(path: &Path, content: &[u8]) -> std::io::Result<()> {
-    by_rename(path, |temporary| std::fs::write(temporary, content))
-}
-
-/// The same for whoever writes a file by itself.
+/// A reader sees the old file or the new one, never half of either. `write` is given the file that is renamed.
 pub(crate) fn by_rename<E: From<std::io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,

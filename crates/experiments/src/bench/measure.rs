@@ -57,14 +57,26 @@ impl Job<'_> {
         warm_up: impl FnOnce() -> Result<(), ExperimentError>,
         mut work: impl FnMut() -> Result<T, ExperimentError>,
     ) -> Result<(Answer, T), ExperimentError> {
+        self.time_from(rows, warm_up, || Ok(()), |()| work())
+    }
+
+    /// The same where each repeat takes something that is made for it, before the clock starts.
+    pub(super) fn time_from<S, T>(
+        &self,
+        rows: usize,
+        warm_up: impl FnOnce() -> Result<(), ExperimentError>,
+        start: impl Fn() -> Result<S, ExperimentError>,
+        mut work: impl FnMut(S) -> Result<T, ExperimentError>,
+    ) -> Result<(Answer, T), ExperimentError> {
         warm_up()?;
         let (mut seconds, mut last) = (Vec::with_capacity(self.repeats), None);
         for _ in 0..self.repeats {
             go_on()?;
             drop(last.take());
-            let start = Instant::now();
-            let found = work()?;
-            seconds.push(start.elapsed().as_secs_f64());
+            let given = start()?;
+            let begun = Instant::now();
+            let found = work(given)?;
+            seconds.push(begun.elapsed().as_secs_f64());
             last = Some(found);
         }
         let answer = Answer {

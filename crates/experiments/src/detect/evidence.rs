@@ -10,11 +10,8 @@ use disentangle_analysis::{
     probing,
     transport::{Shift, within_class_shift},
 };
-use disentangle_data::{Dataset, FeatureGroup, Seed, Split};
-use disentangle_models::{
-    Classifier, Model,
-    train::{Control, Erm, Loss, Stop, Task, train},
-};
+use disentangle_data::{Dataset, FeatureGroup, Seed};
+use disentangle_models::{Classifier, Model};
 use ndarray::{Array2, Array3, Axis};
 
 use super::{
@@ -24,9 +21,9 @@ use super::{
 };
 use crate::{
     ExperimentError,
-    context::CANCEL,
     rows::LoadedRows,
     study::{SiteStudy, Study, StudySettings},
+    training::once,
 };
 
 /// Permutations behind the mean of a distribution shift.
@@ -135,33 +132,7 @@ pub(super) fn trained(
     device: &Device,
 ) -> Result<Model, ExperimentError> {
     let start = config.model.config(dataset)?.init(seed.child("model"), device)?;
-    let (train_rows, validation) = (dataset.part(Split::Train), dataset.part(Split::Validation));
-    let task = Task {
-        dataset,
-        train: &train_rows,
-        validation: &validation,
-        loss: Loss::Bce,
-    };
-    let control = Control {
-        threads: 1,
-        cancel: &CANCEL,
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(
-        &start,
-        &task,
-        &mut Erm,
-        &config.training,
-        seed.child("train"),
-        device,
-        control,
-    )?;
-    match trained.stop {
-        Stop::Cancelled => Err(ExperimentError::Interrupted),
-        _ => Ok(trained.model),
-    }
+    Ok(once(start, dataset, &config.training, seed.child("train"), device)?.model)
 }
 
 /// The embedding, the residual stream after each layer, and what is pooled, as far as the model has them.

@@ -142,14 +142,8 @@ fn refit(
     };
     let mut training = config.training();
     (training.patience, training.monitor) = (0, Monitor::Off);
-    let control = Control {
-        threads: context.threads,
-        cancel: &CANCEL,
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(&model, &task, &mut Erm, &training, seed, context.device, control)?;
+    let control = Control::new(context.threads, &CANCEL);
+    let trained = train(model, &task, &mut Erm, &training, seed, context.device, control)?;
     if trained.stop == Stop::Cancelled {
         return Err(ExperimentError::Interrupted);
     }

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use disentangle_analysis::{
     causal::contrast::{Contrast, counterfactual},
-    classification::{accuracy, roc_auc},
+    classification::roc_auc,
     descriptive::mean,
     importance::permute_columns,
     probing,
@@ -14,7 +14,11 @@ use disentangle_models::{Model, train::Trained};
 use ndarray::{Array2, Array3, s};
 
 use super::config::MitigateSettings;
-use crate::{ExperimentError, rows::LoadedRows};
+use crate::{
+    ExperimentError,
+    rows::LoadedRows,
+    scores::{Scores, scores},
+};
 
 /// Draws of counterfactual rows.
 const DRAWS: usize = 3;
@@ -27,7 +31,7 @@ pub(super) struct Measured {
     /// In the order of [`VALUES`]; they do not depend on an environment.
     pub values: Vec<Option<f64>>,
     /// One an environment: accuracy, ROC AUC, worst-group accuracy.
-    pub environments: Vec<[Option<f64>; 3]>,
+    pub environments: Vec<Scores>,
     /// Logits of each environment's rows; the first are the main ones.
     pub logits: Vec<Vec<f64>>,
     /// AUC lost on the main rows without each group, by its name.
@@ -54,20 +58,6 @@ pub(super) fn parts(dataset: &Dataset) -> (Vec<usize>, Vec<usize>) {
     (dataset.part(Split::Train), dataset.part(Split::Validation))
 }
 
-/// Accuracy, ROC AUC, and the least accuracy over (label, shortcut) groups where these are known.
-fn on_rows(dataset: &Dataset, rows: &[usize], logits: &[f64]) -> [Option<f64>; 3] {
-    let labels = dataset.labels(rows);
-    let worst = dataset.subgroups(rows).and_then(|groups| {
-        let of = |group: u32| {
-            let own = (0..rows.len()).filter(|&row| groups[row] == group);
-            let (z, y): (Vec<f64>, Vec<f32>) = own.map(|row| (logits[row], labels[row])).unzip();
-            accuracy(&z, &y)
-        };
-        (0..4).filter_map(of).min_by(f64::total_cmp)
-    });
-    [accuracy(logits, &labels), roc_auc(logits, &labels), worst]
-}
-
 /// A model, and the main rows on which it is asked.
 struct Asked<'a> {
     model: &'a Model,
@@ -88,14 +78,14 @@ pub(super) fn measure(
     let (dataset, model) = (&rows.dataset, &trained.model);
     let say = |rows: &[usize]| probing::logits(model, &dataset.inputs(rows), device, 1);
     let validation = dataset.part(Split::Validation);
-    let [chosen_by, _, worst] = on_rows(dataset, &validation, &say(&validation)?);
+    let [chosen_by, _, worst] = scores(dataset, &validation, &say(&validation)?);
     let logits: Vec<Vec<f64>> = rows
         .environments
         .iter()
         .map(|one| say(&one.rows))
         .collect::<Result<_, _>>()?;
     let by_environment = rows.environments.iter().zip(&logits);
-    let environments = by_environment.map(|(one, logits)| on_rows(dataset, &one.rows, logits));
+    let environments = by_environment.map(|(one, logits)| scores(dataset, &one.rows, logits));
     let environments = environments.collect();
 
     let main = &rows.environments[0].rows;
@@ -196,32 +186,5 @@ impl Asked<'_> {
             .outer_iter()
             .map(|row| row.iter().map(|&slope| f64::from(slope).powi(2)).sum::<f64>().sqrt());
         Ok(mean(&norms.collect::<Vec<f64>>()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rows::RowSettings;
-
-    #[test]
-    fn the_worst_group_is_the_least_accurate_one() {
-        let loaded = RowSettings::default().load(&[], 400, Seed::new(0)).unwrap();
-        let (dataset, rows) = (&loaded.dataset, &loaded.environments[0].rows);
-        let (labels, groups) = (dataset.labels(rows), dataset.subgroups(rows).unwrap());
-        // Every row is right but for those of one group.
-        for wrong in 0..4 {
-            let logits: Vec<f64> = (0..rows.len())
-                .map(|row| (f64::from(labels[row]) - 0.5) * if groups[row] == wrong { -1.0 } else { 1.0 })
-                .collect();
-            let share = groups.iter().filter(|&&group| group == wrong).count() as f64 / rows.len() as f64;
-            assert!(0.0 < share && share < 1.0);
-            let [accuracy, auc, worst] = on_rows(dataset, rows, &logits);
-            assert!((accuracy.unwrap() - (1.0 - share)).abs() < 1e-12);
-            assert_eq!(worst, Some(0.0), "group {wrong}");
-            assert!(auc.is_some_and(|auc| 0.5 < auc && auc < 1.0));
-        }
-        let right: Vec<f64> = labels.iter().map(|&y| f64::from(y) - 0.5).collect();
-        assert_eq!(on_rows(dataset, rows, &right), [Some(1.0); 3]);
     }
 }

@@ -1,7 +1,10 @@
 //! One training of one size: done once, written down, and read back when a run is resumed.
 
 use disentangle_data::Split;
-use disentangle_models::train::{Checkpoint, Control, Erm, Loss, Stop, Task, Trained, train};
+use disentangle_models::{
+    Model,
+    train::{Checkpoint, Control, Erm, Loss, Task, Trained, train},
+};
 use disentangle_report::read_json;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +13,7 @@ use super::{
     config::ScalingSettings,
     measure::{Stage, Subject},
 };
-use crate::{Context, ExperimentError, context::CANCEL};
+use crate::{Context, ExperimentError, context::CANCEL, training};
 
 /// Where cells that are done wait for the others. Whoever runs experiments removes `checkpoint` once all is written.
 pub(super) const FOLDER: &str = "checkpoint/cells";
@@ -71,28 +74,34 @@ impl Cell {
         let start = config
             .model(self.size, &repeat.shaped)?
             .init(repeat.seed.child("model"), device)?;
-        let subject = Subject {
-            config,
-            repeat,
-            model: &start,
-            device,
+        let measure = |model: &Model| {
+            let subject = Subject {
+                config,
+                repeat,
+                model,
+                device,
+            };
+            subject.measure()
         };
-        let before = subject.measure()?;
-        let trained = self.fit(&subject, context)?;
-        let after = Subject {
-            model: &trained.model,
-            ..subject
-        }
-        .measure()?;
+        let parameters = burn::module::Module::num_params(&start);
+        let before = measure(&start)?;
+        let trained = self.fit(start, config, repeat, context)?;
         Ok(Done {
-            parameters: burn::module::Module::num_params(&start),
+            parameters,
             epochs: trained.history.len(),
-            stages: [before, after],
+            stages: [before, measure(&trained.model)?],
         })
     }
 
-    fn fit(self, subject: &Subject, context: &Context) -> Result<Trained, ExperimentError> {
-        let shaped = &subject.repeat.shaped;
+    /// Takes the model, whose memory the training may need.
+    fn fit(
+        self,
+        start: Model,
+        config: &ScalingSettings,
+        repeat: &Repeat,
+        context: &Context,
+    ) -> Result<Trained, ExperimentError> {
+        let shaped = &repeat.shaped;
         let (train_rows, validation) = (shaped.part(Split::Train), shaped.part(Split::Validation));
         let task = Task {
             dataset: shaped,
@@ -106,26 +115,20 @@ impl Cell {
             false => None,
         };
         let control = Control {
-            threads: 1,
-            cancel: &CANCEL,
-            on_epoch: &mut |_| {},
             checkpoint: Some((path, context.checkpoint_every)),
             resume,
+            ..Control::new(1, &CANCEL)
         };
-        let seed = subject.repeat.seed.child("train");
-        let trained = train(
-            subject.model,
+        let seed = repeat.seed.child("train");
+        training::whole(train(
+            start,
             &task,
             &mut Erm,
-            &subject.config.training,
+            &config.training,
             seed,
-            subject.device,
+            context.device,
             control,
-        )?;
-        match trained.stop {
-            Stop::Cancelled => Err(ExperimentError::Interrupted),
-            Stop::Epochs | Stop::Patience => Ok(trained),
-        }
+        )?)
     }
 }
 

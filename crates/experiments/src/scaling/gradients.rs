@@ -47,9 +47,7 @@ impl ParameterGradient {
 /// Every parameter's gradient of the mean cross-entropy of rows `[row, position, feature]` with `labels`, without
 /// dropout, in the order of the model's parameters.
 pub(super) fn gradients(model: &Model, x: &Array3<f32>, labels: &[f32], device: &Device) -> Vec<ParameterGradient> {
-    let taped = model.clone().map(&mut Leaves {
-        device: device.clone().autodiff(),
-    });
+    let taped = model.clone().map(&mut Leaves);
     let mut found = Collect::default();
     let rows = x.dim().0;
     for start in (0..rows).step_by(ROWS) {
@@ -73,18 +71,12 @@ pub(super) fn gradients(model: &Model, x: &Array3<f32>, labels: &[f32], device: 
     found.finish()
 }
 
-/// Makes every parameter a leaf of a graph of its own.
-struct Leaves {
-    device: Device,
-}
+/// Makes every parameter a leaf of a graph of its own. Their values are shared.
+struct Leaves;
 
 impl ModuleMapper for Leaves {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let value = param.val().without_autodiff();
-        let shape = value.dims();
-        let values: Vec<f32> = value.into_data().iter::<f32>().collect();
-        let tensor = Tensor::from_data(TensorData::new(values, shape), &self.device).require_grad();
-        Param::initialized(param.id, tensor)
+        Param::initialized(param.id, param.val().without_autodiff().autodiff().require_grad())
     }
 }
 
@@ -139,7 +131,7 @@ impl ModuleVisitor for Collect {
             .and_then(|gradients| value.grad_remove(gradients));
         // 0 where the loss does not depend on a parameter.
         let own: Vec<f32> = match gradient {
-            Some(gradient) => gradient.into_data().iter::<f32>().collect(),
+            Some(gradient) => gradient.into_data().convert::<f32>().try_into_vec().unwrap_or_default(),
             None => vec![0.0; value.dims().iter().product()],
         };
         match self.sums.get_mut(self.next) {

@@ -20,7 +20,7 @@ use super::{
     heads::{Heads, heads},
     measures::{MEASURES, OF_SITES, place},
 };
-use crate::ExperimentError;
+use crate::{ExperimentError, scores::scores};
 
 /// A model, and the rows it is asked on.
 #[derive(Clone, Copy)]
@@ -135,7 +135,7 @@ impl Subject<'_> {
     /// ROC AUC, and the least accuracy over (label, shortcut) groups where these are known, on `rows`.
     fn scores(&self, shaped: &Dataset, rows: &[usize]) -> Result<[Option<f64>; 2], ExperimentError> {
         let logits = probing::logits(self.model, &shaped.inputs(rows), self.device, 1)?;
-        let [_, auc, worst] = crate::variants::scores(shaped, rows, &logits);
+        let [_, auc, worst] = scores(shaped, rows, &logits);
         Ok([auc, worst])
     }
 }

@@ -7,18 +7,23 @@ use disentangle_analysis::{
         attribution::{Rule, completeness_gap},
         robustness::gaussian_noise,
     },
-    classification::{accuracy, roc_auc, sigmoid},
+    classification::{roc_auc, sigmoid},
     descriptive::{mean, std_dev},
     importance::permute_columns,
     probing::{self, capture_whole, model_integrated_gradients},
     spectra::Spectrum,
 };
-use disentangle_data::{Dataset, FeatureGroup, Role, Seed};
+use disentangle_data::{FeatureGroup, Role, Seed};
 use disentangle_models::{Classifier, Model};
 use ndarray::{Array2, Array3, s};
 
 use super::{Shape, config::VariantsSettings};
-use crate::{ExperimentError, finance::permute_days, rows::LoadedRows};
+use crate::{
+    ExperimentError,
+    finance::permute_days,
+    rows::LoadedRows,
+    scores::{Scores, scores},
+};
 
 /// One number of a trained model that does not depend on an environment.
 pub(super) struct Value {
@@ -56,9 +61,6 @@ pub(super) const VALUES: [Value; 13] = [
     value("weight_sparsity", "weight sparsity", [0.0, 1.0]),
     value("component_correlation", "correlation of components", [0.0, 1.0]),
 ];
-
-/// Accuracy, ROC AUC and worst-group accuracy of an environment.
-pub(crate) type Scores = [Option<f64>; 3];
 
 /// One model.
 #[derive(Clone, Debug)]
@@ -282,20 +284,6 @@ fn group_shares(by_column: &Array2<f64>, groups: &[FeatureGroup]) -> Vec<Option<
     sizes.iter().map(|size| (total > 0.0).then(|| size / total)).collect()
 }
 
-/// Accuracy, ROC AUC, and the least accuracy over (label, shortcut) groups where these are known.
-pub(crate) fn scores(dataset: &Dataset, rows: &[usize], logits: &[f64]) -> Scores {
-    let labels = dataset.labels(rows);
-    let worst = dataset.subgroups(rows).and_then(|groups| {
-        let of = |group: u32| {
-            let own = (0..rows.len()).filter(|&row| groups[row] == group);
-            let (z, y): (Vec<f64>, Vec<f32>) = own.map(|row| (logits[row], labels[row])).unzip();
-            accuracy(&z, &y)
-        };
-        (0..4).filter_map(of).min_by(f64::total_cmp)
-    });
-    [accuracy(logits, &labels), roc_auc(logits, &labels), worst]
-}
-
 fn site(name: &str, activations: &Array2<f32>) -> Result<SiteValues, ExperimentError> {
     let matrix = activations.mapv(f64::from);
     let statistics = site_statistics(name, matrix.view())?;
@@ -321,7 +309,6 @@ mod tests {
     use ndarray::array;
 
     use super::*;
-    use crate::rows::RowSettings;
 
     #[test]
     fn attributions_add_up_within_a_group_before_their_size_is_taken() {
@@ -353,26 +340,5 @@ mod tests {
         assert_eq!((found.neurons, found.dropped), (3, 1));
         // Singular values of (a, b, a + b) are as √3 to 1 for independent a and b.
         assert!((found.condition_log10.unwrap() - 3.0f64.sqrt().log10()).abs() < 0.1);
-    }
-
-    #[test]
-    fn the_worst_group_is_the_least_accurate_one() {
-        let loaded = RowSettings::default().load(&[], 400, Seed::new(0)).unwrap();
-        let (dataset, rows) = (&loaded.dataset, &loaded.environments[0].rows);
-        let (labels, groups) = (dataset.labels(rows), dataset.subgroups(rows).unwrap());
-        // Every row is right but for those of one group.
-        for wrong in 0..4 {
-            let logits: Vec<f64> = (0..rows.len())
-                .map(|row| (f64::from(labels[row]) - 0.5) * if groups[row] == wrong { -1.0 } else { 1.0 })
-                .collect();
-            let share = groups.iter().filter(|&&group| group == wrong).count() as f64 / rows.len() as f64;
-            assert!(0.0 < share && share < 1.0);
-            let [accuracy, auc, worst] = scores(dataset, rows, &logits);
-            assert!((accuracy.unwrap() - (1.0 - share)).abs() < 1e-12);
-            assert_eq!(worst, Some(0.0), "group {wrong}");
-            assert!(auc.is_some_and(|auc| 0.5 < auc && auc < 1.0));
-        }
-        let right: Vec<f64> = labels.iter().map(|&y| f64::from(y) - 0.5).collect();
-        assert_eq!(scores(dataset, rows, &right), [Some(1.0); 3]);
     }
 }

@@ -18,23 +18,19 @@ mod verdicts;
 use std::time::Instant;
 
 use burn::tensor::Device;
-use disentangle_data::{Seed, Split};
-use disentangle_models::{
-    Family, parallel,
-    train::{Control, Erm, Loss, Stop, Task, train},
-};
+use disentangle_data::Seed;
+use disentangle_models::{Family, parallel};
 
 pub use config::VariantsSettings;
 pub use outcome::Outcome;
 
-pub(crate) use measure::scores;
 pub(crate) use parts::{alike, weight_sparsity};
 pub(crate) use shape::Shape;
 
 use crate::{
     Context, Experiment, ExperimentError,
-    context::CANCEL,
     rows::{Environment, LoadedRows},
+    training::once,
 };
 use measure::{Measured, Subject};
 
@@ -154,27 +150,9 @@ fn one(config: &VariantsSettings, repeat: &Repeat, family: Family, device: &Devi
     let shape = Shape::new(family, dataset);
     let shaped = shape.dataset(dataset);
     let start = config.model(family, &shaped)?.init(seed.child("model"), device)?;
-    let (train_rows, validation) = (shaped.part(Split::Train), shaped.part(Split::Validation));
-    let task = Task {
-        dataset: &shaped,
-        train: &train_rows,
-        validation: &validation,
-        loss: Loss::Bce,
-    };
-    let control = Control {
-        threads: 1,
-        cancel: &CANCEL,
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
     let started = Instant::now();
-    let order = seed.child("train");
-    let trained = train(&start, &task, &mut Erm, &config.training, order, device, control)?;
+    let trained = once(start, &shaped, &config.training, seed.child("train"), device)?;
     let seconds = started.elapsed().as_secs_f64();
-    if trained.stop == Stop::Cancelled {
-        return Err(ExperimentError::Interrupted);
-    }
     let subject = Subject {
         config,
         rows: &repeat.rows,

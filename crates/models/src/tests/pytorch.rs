@@ -291,14 +291,16 @@ fn three_steps_of_adam() {
         validation: &rows,
         loss: Loss::Bce,
     };
-    let control = Control {
-        threads: 2,
-        cancel: &AtomicBool::new(false),
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(&model, &task, &mut Erm, &config, Seed::new(0), &Device::flex(), control).unwrap();
+    let trained = train(
+        model,
+        &task,
+        &mut Erm,
+        &config,
+        Seed::new(0),
+        &Device::flex(),
+        Control::new(2, &AtomicBool::new(false)),
+    )
+    .unwrap();
     let losses: Vec<f32> = trained.history.iter().map(|epoch| epoch.train_loss as f32).collect();
     close("losses", &losses, &fixture.values("adam.losses"), 1e-5);
     let (found, expected) = (trained.model, without_dropout(&fixture, "adam.weights."));

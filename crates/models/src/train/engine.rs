@@ -128,11 +128,24 @@ pub struct Control<'a> {
     /// Set by somebody else to stop soon, leaving the last checkpoint.
     pub cancel: &'a AtomicBool,
     /// Told of every epoch.
-    pub on_epoch: &'a mut dyn FnMut(&Epoch),
+    pub on_epoch: Option<&'a mut dyn FnMut(&Epoch)>,
     /// Where the state goes, and how much time passes between two writes at least.
     pub checkpoint: Option<(PathBuf, Duration)>,
     /// Where to go on.
     pub resume: Option<Checkpoint>,
+}
+
+impl<'a> Control<'a> {
+    /// Nobody is told of epochs, and nothing is written.
+    pub fn new(threads: usize, cancel: &'a AtomicBool) -> Self {
+        Self {
+            threads,
+            cancel,
+            on_epoch: None,
+            checkpoint: None,
+            resume: None,
+        }
+    }
 }
 
 /// Why training ended.
@@ -150,7 +163,7 @@ pub enum Stop {
 /// A trained model.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// With the weights of the best epoch.
+    /// With the weights of the best epoch; where the first was cut short, those of its last step.
     pub model: Model,
     /// One entry an epoch.
     pub history: Vec<Epoch>,
@@ -160,10 +173,10 @@ pub struct Trained {
     pub stop: Stop,
 }
 
-/// Trains `model` on `task`. Fails for settings that cannot work, sites that the model does not have, a loss that is not finite, or a
-/// checkpoint that cannot be written.
+/// Trains `model` on `task`. Its weights give their memory back at once, unless a clone holds them. Fails for settings that cannot work,
+/// sites that the model does not have, a loss that is not finite, or a checkpoint that cannot be written.
 pub fn train(
-    model: &Model,
+    model: Model,
     task: &Task,
     strategy: &mut dyn Strategy,
     config: &TrainConfig,
@@ -179,21 +192,23 @@ pub fn train(
             "there are no training rows or no validation rows".into(),
         ));
     }
-    let sites = Arc::new(known_sites(model, strategy)?);
-    let start = parameters::flatten(model);
+    let sites = Arc::new(known_sites(&model, strategy)?);
     let mut state = match control.resume.take() {
-        Some(checkpoint) if checkpoint.parameters.len() == start.len() => checkpoint,
+        Some(checkpoint) if checkpoint.parameters.len() == model.num_params() => checkpoint,
         Some(_) => {
             return Err(ModelError::Train("the checkpoint is of another model".into()));
         }
-        None => Checkpoint::start(start, config.monitor != Monitor::Off),
+        None => Checkpoint::start(parameters::flatten(&model)),
     };
+    let penalised = model.penalty().is_some();
+    // What it held is in the state, and each worker has parameters of its own.
+    let model = parameters::hollow(model);
     let stop = std::thread::scope(|scope| {
         let run = Run {
-            workers: Workers::start(scope, threads, model, task, device),
+            workers: Workers::start(scope, threads, &model, task, device),
             rate: model.dropout(),
-            parts: parameters::parts(model),
-            penalised: model.penalty().is_some(),
+            parts: parameters::parts(&model),
+            penalised,
             sites: sites.clone(),
             task,
             config,
@@ -203,12 +218,8 @@ pub fn train(
         };
         run.epochs(&mut state, strategy, &mut control)
     })?;
-    let best = match config.monitor {
-        Monitor::Off => &state.parameters,
-        Monitor::Validation | Monitor::Train => &state.best,
-    };
     Ok(Trained {
-        model: parameters::place(model.clone(), best, device),
+        model: parameters::place(model, state.best(), device),
         best_epoch: state.progress.best_epoch,
         history: state.progress.history,
         stop,
@@ -281,6 +292,10 @@ impl Run<'_> {
                 keep(state, control)?;
                 return Ok(Stop::Cancelled);
             }
+            // The next epoch changes the parameters, and need not be better; the first always is.
+            if done > 0 && self.config.monitor != Monitor::Off && state.best.is_empty() {
+                state.best.clone_from(&state.parameters);
+            }
             let Some(epoch) = self.epoch(state, strategy, control.cancel)? else {
                 return Ok(Stop::Cancelled);
             };
@@ -315,12 +330,12 @@ impl Run<'_> {
             if better {
                 state.progress.best_loss = watched;
                 state.progress.best_epoch = number;
-                if watched.is_some() {
-                    state.best.clone_from(&state.parameters);
-                }
+                state.best.clear();
             }
             // An event too many is cut off when a run is resumed; one too few could not be made again.
-            (control.on_epoch)(&epoch);
+            if let Some(tell) = &mut control.on_epoch {
+                tell(&epoch);
+            }
             state.progress.history.push(epoch);
             let due = |pause: &Duration| written.elapsed() >= (*pause).max(MOST_WRITING * took);
             if control.checkpoint.as_ref().is_some_and(|(_, pause)| due(pause)) {

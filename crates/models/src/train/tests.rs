@@ -74,12 +74,16 @@ impl Setup {
     }
 
     fn run(self, family: &ModelConfig, strategy: &mut dyn Strategy) -> Result<Trained, ModelError> {
+        self.run_on(&task_data(family, 70), family, strategy)
+    }
+
+    /// Trains on the first 50 rows, and stops by the last 20.
+    fn run_on(self, data: &Dataset, family: &ModelConfig, strategy: &mut dyn Strategy) -> Result<Trained, ModelError> {
         let device = Device::flex();
-        let data = task_data(family, 70);
         let model = family.init(Seed::new(3), &device).unwrap();
         let (train_rows, validation): (Vec<usize>, Vec<usize>) = (0..70).partition(|row| *row < 50);
         let task = Task {
-            dataset: &data,
+            dataset: data,
             train: &train_rows,
             validation: &validation,
             loss: Loss::Bce,
@@ -88,11 +92,13 @@ impl Setup {
         let control = Control {
             threads: self.threads,
             cancel: &cancel,
-            on_epoch: &mut |epoch| cancel.store(epoch.epoch >= self.cancel_after, std::sync::atomic::Ordering::Relaxed),
+            on_epoch: Some(&mut |epoch| {
+                cancel.store(epoch.epoch >= self.cancel_after, std::sync::atomic::Ordering::Relaxed)
+            }),
             checkpoint: self.checkpoint,
             resume: self.resume,
         };
-        train(&model, &task, strategy, &self.config, Seed::new(9), &device, control)
+        train(model, &task, strategy, &self.config, Seed::new(9), &device, control)
     }
 }
 
@@ -122,25 +128,34 @@ fn any_number_of_threads_gives_the_same_bits() {
 #[test]
 fn a_resumed_run_ends_with_the_same_bits() {
     let folder = tempfile::tempdir().unwrap();
-    for family in tests::zoo() {
-        let whole = Setup::new(6, 20).run(&family, &mut Erm).unwrap();
+    let setup = |rate: f64| {
+        let mut setup = Setup::new(6, 20);
+        setup.config.learning_rate = rate;
+        setup
+    };
+    let (mut earlier, mut last) = (0, 0);
+    // At the second rate the best epoch is often not the one before the cut.
+    for (family, rate) in tests::zoo().iter().flat_map(|family| [(family, 1e-3), (family, 0.3)]) {
+        let whole = setup(rate).run(family, &mut Erm).unwrap();
         let path = folder.path().join("state.safetensors");
         let first = Setup {
             cancel_after: 3,
             checkpoint: Some((path.clone(), Duration::ZERO)),
-            ..Setup::new(6, 20)
+            ..setup(rate)
         };
-        let cut = first.run(&family, &mut Erm).unwrap();
+        let cut = first.run(family, &mut Erm).unwrap();
         assert_eq!((cut.stop, cut.history.len()), (Stop::Cancelled, 3));
+        *(if cut.best_epoch < 3 { &mut earlier } else { &mut last }) += 1;
         let checkpoint = Checkpoint::load(&path).unwrap();
         assert_eq!(checkpoint.history(), &whole.history[..3]);
         let second = Setup {
             resume: Some(checkpoint),
             threads: 1,
-            ..Setup::new(6, 20)
+            ..setup(rate)
         };
-        assert_eq!(bits(&second.run(&family, &mut Erm).unwrap()), bits(&whole));
+        assert_eq!(bits(&second.run(family, &mut Erm).unwrap()), bits(&whole));
     }
+    assert!(earlier > 0 && last > 0, "{earlier} {last}");
 }
 
 #[test]
@@ -169,14 +184,16 @@ fn every_family_overfits_32_rows() {
             },
             ..TrainConfig::default()
         };
-        let control = Control {
-            threads: 2,
-            cancel: &AtomicBool::new(false),
-            on_epoch: &mut |_| {},
-            checkpoint: None,
-            resume: None,
-        };
-        let trained = train(&model, &task, &mut Erm, &config, Seed::new(1), &device, control).unwrap();
+        let trained = train(
+            model,
+            &task,
+            &mut Erm,
+            &config,
+            Seed::new(1),
+            &device,
+            Control::new(2, &AtomicBool::new(false)),
+        )
+        .unwrap();
         let best = trained.history[trained.best_epoch - 1].validation_loss;
         assert!(best < 0.02, "{family:?}: {best}");
     }
@@ -484,14 +501,16 @@ fn dropout_and_the_order_of_rows_are_random_by_step_and_seed() {
             micro_batch: 16,
             ..TrainConfig::default()
         };
-        let control = Control {
-            threads: 1,
-            cancel: &AtomicBool::new(false),
-            on_epoch: &mut |_| {},
-            checkpoint: None,
-            resume: None,
-        };
-        let trained = train(&model, &task, &mut Erm, &config, Seed::new(seed), &device, control).unwrap();
+        let trained = train(
+            model,
+            &task,
+            &mut Erm,
+            &config,
+            Seed::new(seed),
+            &device,
+            Control::new(1, &AtomicBool::new(false)),
+        )
+        .unwrap();
         trained
             .history
             .iter()
@@ -566,16 +585,8 @@ fn bad_settings_and_checkpoints_are_sentences() {
     );
     check(&|s| s.config.micro_batch = 0, "`micro_batch = 0` cannot be used");
     check(
-        &|s| s.resume = Some(Checkpoint::start(vec![0.0; 3], true)),
+        &|s| s.resume = Some(Checkpoint::start(vec![0.0; 3])),
         "the checkpoint is of another model",
-    );
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), b"junk").unwrap();
-    assert!(
-        Checkpoint::load(file.path())
-            .unwrap_err()
-            .to_string()
-            .contains("not a checkpoint: ")
     );
 }
 
@@ -661,30 +672,11 @@ fn the_training_loss_is_watched_if_asked_for() {
     for window in &mut data.windows[50..] {
         window.label = 1.0 - window.label;
     }
-    let model = family.init(Seed::new(3), &device).unwrap();
-    let (train_rows, validation): (Vec<usize>, Vec<usize>) = (0..70).partition(|row| *row < 50);
-    let task = Task {
-        dataset: &data,
-        train: &train_rows,
-        validation: &validation,
-        loss: Loss::Bce,
-    };
-    let config = TrainConfig {
-        epochs: 60,
-        batch: 0,
-        patience: 0,
-        learning_rate: 0.02,
-        monitor: Monitor::Train,
-        ..TrainConfig::default()
-    };
-    let control = Control {
-        threads: 2,
-        cancel: &AtomicBool::new(false),
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
-    let trained = train(&model, &task, &mut Erm, &config, Seed::new(9), &device, control).unwrap();
+    let mut setup = Setup::new(60, 0);
+    setup.config.learning_rate = 0.02;
+    setup.config.monitor = Monitor::Train;
+    let trained = setup.run_on(&data, &family, &mut Erm).unwrap();
+    let validation: Vec<usize> = (50..70).collect();
     let best = &trained.history[trained.best_epoch - 1];
     let least = trained
         .history

@@ -32,7 +32,7 @@ pub(crate) fn capacity(job: &Job) -> Result<Answer, ExperimentError> {
     };
     let one = |cell: &(usize, usize, u64), epochs: usize| {
         let (dataset, model) = start(cell)?;
-        fit(&model, &dataset, &without_stopping(epochs, 32), job.device, 1)
+        fit(model, &dataset, &without_stopping(epochs, 32), job.device, 1)
     };
     let all = || {
         let losses = parallel::map(job.threads, &cells, |cell| one(cell, EPOCHS));

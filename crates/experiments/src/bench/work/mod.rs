@@ -66,7 +66,7 @@ fn labelled(count: usize, sequence: usize, features: usize) -> Dataset {
 
 /// Trains for all `config.epochs` and returns the last epoch's training loss. Fails on Ctrl-C.
 fn fit(
-    model: &Model,
+    model: Model,
     dataset: &Dataset,
     config: &TrainConfig,
     device: &Device,
@@ -80,13 +80,7 @@ fn fit(
         validation: &windows[..1],
         loss: Loss::Bce,
     };
-    let control = Control {
-        threads,
-        cancel: &CANCEL,
-        on_epoch: &mut |_| {},
-        checkpoint: None,
-        resume: None,
-    };
+    let control = Control::new(threads, &CANCEL);
     let trained = train(model, &task, &mut Erm, config, Seed::new(0), device, control)?;
     match trained.stop {
         Stop::Cancelled => Err(ExperimentError::Interrupted),

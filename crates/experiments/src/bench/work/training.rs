@@ -90,22 +90,23 @@ fn wide(rows: usize, layers: usize, micro_batch: usize) -> Training {
     }
 }
 
-/// The number is the last epoch's loss; logits are checked before training.
+/// The number is the last epoch's loss; logits are those before training.
 fn train(job: &Job, training: &Training) -> Result<Answer, ExperimentError> {
     let [rows, positions, features] = training.rows;
     let dataset = labelled(rows, positions, features);
-    let model = training.model.init(Seed::new(0), job.device)?;
+    let start = || Ok(training.model.init(Seed::new(0), job.device)?);
     let config = &training.config;
     let once = TrainConfig {
         epochs: 1,
         ..config.clone()
     };
-    let (mut answer, loss) = job.time(
+    let (mut answer, loss) = job.time_from(
         rows * config.epochs,
-        || fit(&model, &dataset, &once, job.device, job.threads).map(|_| ()),
-        || fit(&model, &dataset, config, job.device, job.threads),
+        || fit(start()?, &dataset, &once, job.device, job.threads).map(|_| ()),
+        start,
+        |model| fit(model, &dataset, config, job.device, job.threads),
     )?;
     answer.number = Some(loss);
-    job.check_logits(&mut answer, &model, &dataset)?;
+    job.check_logits(&mut answer, &start()?, &dataset)?;
     Ok(answer)
 }
