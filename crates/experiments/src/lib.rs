@@ -59,6 +59,8 @@ pub mod settings;
 pub mod study;
 pub mod sweep;
 pub mod synthetic;
+#[cfg(test)]
+mod testing;
 pub mod toy;
 mod training;
 pub mod variants;

@@ -106,23 +106,15 @@ mod tests {
     use disentangle_analysis::importance::Importance;
 
     use super::*;
-
-    fn interval([low, high]: [f64; 2]) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
+    use crate::testing::interval;
 
     /// Of `bias` in two environments, beside another group that is worth a lot.
-    fn worths(positive: f64, accuracy: [[f64; 2]; 2], p: Option<f64>) -> Verdict {
+    fn worths(positive: f64, [inside, outside]: [[f64; 2]; 2], p: Option<f64>) -> Verdict {
         let one = |environment: &str, group: &str, drop: Estimate| EnvironmentImportance {
             environment: environment.into(),
             importance: Importance {
                 group: group.into(),
-                auc_drop: interval([-0.3, 0.3]),
+                auc_drop: interval(-0.3, 0.3),
                 accuracy_drop: drop,
                 auc_only: Estimate::default(),
                 accuracy_only: Estimate::default(),
@@ -133,12 +125,12 @@ mod tests {
         };
         let first = Estimate {
             p,
-            ..interval(accuracy[0])
+            ..interval(inside[0], inside[1])
         };
         let all = [
-            one("in", "other", interval([0.3, 0.4])),
+            one("in", "other", interval(0.3, 0.4)),
             one("in", "bias", first),
-            one("out", "bias", interval(accuracy[1])),
+            one("out", "bias", interval(outside[0], outside[1])),
         ];
         worth(&all, Some(positive), "bias").unwrap()
     }

@@ -320,15 +320,7 @@ mod tests {
     use disentangle_analysis::causal::robustness::Disturbance;
 
     use super::*;
-
-    fn interval(low: f64, high: f64) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
+    use crate::testing::interval;
 
     #[test]
     fn sizes_are_compared_whatever_their_sign() {

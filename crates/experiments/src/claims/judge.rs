@@ -130,16 +130,7 @@ fn hardest(readings: Vec<Reading>, expectation: Expectation) -> (Reading, Estima
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::claims::question::Subject;
-
-    fn interval(low: f64, high: f64) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
+    use crate::{claims::question::Subject, testing::interval};
 
     #[test]
     fn whole_intervals_decide() {

@@ -37,13 +37,11 @@ fn module(component: &str) -> &str {
 fn importance(outcome: &Outcome) -> Option<Verdict> {
     let all = strongest(&outcome.trained);
     let (first, others) = all.split_first()?;
-    let next = others
+    let rivals: Vec<_> = others
         .iter()
-        .find(|one| module(&one.component) != module(&first.component));
-    let mut rivals = others
-        .iter()
-        .filter(|one| module(&one.component) != module(&first.component));
-    let ahead = rivals.all(|other| {
+        .filter(|one| module(&one.component) != module(&first.component))
+        .collect();
+    let ahead = rivals.iter().all(|other| {
         let ends = first.size.low.zip(other.size.high);
         ends.is_some_and(|(low, high)| low > high)
     });
@@ -51,7 +49,7 @@ fn importance(outcome: &Outcome) -> Option<Verdict> {
         true => format!("`{}` moves the output most of all components", first.component),
         false => "no component clearly moves the output most".into(),
     };
-    let next = next.map_or_else(String::new, |next| {
+    let next = rivals.first().map_or_else(String::new, |next| {
         format!(
             "; the next that is no part of it is `{}` with {}",
             next.component,

@@ -93,7 +93,7 @@ fn accused(outcome: &Outcome, plant: &PlantOutcome) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::outcome::Accuracy;
+    use crate::{detect::outcome::Accuracy, testing::says};
 
     fn share(value: f64, low: f64) -> Estimate {
         Estimate {
@@ -119,14 +119,6 @@ mod tests {
             scores: Vec::new(),
             repeats: Vec::new(),
         }
-    }
-
-    #[track_caller]
-    fn says(found: &Verdict, tone: Tone, start: &str) {
-        assert!(
-            found.tone == tone && found.text.starts_with(start),
-            "{found:?}, not {start}"
-        );
     }
 
     #[test]

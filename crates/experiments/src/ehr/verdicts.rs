@@ -252,15 +252,7 @@ mod tests {
     use disentangle_analysis::subgroups::Subgroups;
 
     use super::*;
-
-    fn interval(low: f64, high: f64) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
+    use crate::testing::{interval, says};
 
     fn measured(environment: &str, model: &str, auc: Estimate, over: Option<Estimate>) -> Performance {
         Performance {
@@ -283,14 +275,6 @@ mod tests {
             inside: interval(0.1, 0.2),
             outside: outside.map(|outside| ("hospital=D".to_string(), outside)),
         }
-    }
-
-    #[track_caller]
-    fn says(found: &Verdict, tone: Tone, start: &str) {
-        assert!(
-            found.tone == tone && found.text.starts_with(start),
-            "{found:?}, not {start}"
-        );
     }
 
     #[test]

@@ -262,16 +262,8 @@ mod tests {
     use crate::{
         cards::{ModelCard, Training},
         finance::outcome::{DataCard, PartImportance, Representation},
+        testing::{interval, says},
     };
-
-    fn interval(low: f64, high: f64) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
 
     fn measured(part: &str, auc: Estimate) -> Performance {
         Performance {
@@ -352,14 +344,6 @@ mod tests {
                 labels: Vec::new(),
             },
         }
-    }
-
-    #[track_caller]
-    fn says(found: &Verdict, tone: Tone, start: &str) {
-        assert!(
-            found.tone == tone && found.text.starts_with(start),
-            "{found:?}, not {start}"
-        );
     }
 
     #[test]

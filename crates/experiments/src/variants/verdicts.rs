@@ -159,16 +159,10 @@ mod tests {
     use disentangle_analysis::Estimate;
 
     use super::*;
-    use crate::variants::{measure::VALUES, outcome::Ranking};
-
-    fn interval(low: f64, high: f64) -> Estimate {
-        Estimate {
-            value: Some(f64::midpoint(low, high)),
-            low: Some(low),
-            high: Some(high),
-            ..Estimate::default()
-        }
-    }
+    use crate::{
+        testing::{interval, says},
+        variants::{measure::VALUES, outcome::Ranking},
+    };
 
     fn value(value: Estimate) -> Compared {
         Compared {
@@ -223,43 +217,34 @@ mod tests {
         }
     }
 
-    #[track_caller]
-    fn says(found: Option<Verdict>, tone: Tone, start: &str) {
-        let found = found.unwrap();
-        assert!(
-            found.tone == tone && found.text.starts_with(start),
-            "{found:?}, not {start}"
-        );
-    }
-
     #[test]
     fn who_is_ahead_and_who_leans_on_the_shortcut() {
         let (much, more, none) = (|| interval(0.1, 0.2), || interval(0.2, 0.3), || interval(-0.1, 0.1));
         let of = |drops: [Estimate; 2], lead: Estimate| outcome(drops, lead);
         says(
-            best(&of([none(), none()], much())),
+            &best(&of([none(), none()], much())).unwrap(),
             Tone::Good,
             "`b` ranks first and is clearly ahead of the next: accuracy in `test` of `b` is",
         );
         says(
-            best(&of([none(), none()], none())),
+            &best(&of([none(), none()], none())).unwrap(),
             Tone::Neutral,
             "no family is clearly the best",
         );
         says(
-            best(&of([none(), none()], interval(-0.2, -0.1))),
+            &best(&of([none(), none()], interval(-0.2, -0.1))).unwrap(),
             Tone::Neutral,
             "no family is clearly the best",
         );
         let every = "every family leans on the shortcut `bias`: 2 of 2; AUC lost without it `b` 0.250";
-        says(shortcut(&of([much(), more()], none())), Tone::Bad, every);
+        says(&shortcut(&of([much(), more()], none())).unwrap(), Tone::Bad, every);
         says(
-            shortcut(&of([much(), none()], none())),
+            &shortcut(&of([much(), none()], none())).unwrap(),
             Tone::Bad,
             "some families lean on the shortcut `bias`: 1 of 2",
         );
         says(
-            shortcut(&of([none(), none()], none())),
+            &shortcut(&of([none(), none()], none())).unwrap(),
             Tone::Good,
             "no family clearly leans on the shortcut `bias`: 0 of 2",
         );
