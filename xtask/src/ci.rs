@@ -18,7 +18,9 @@ const SCRIPTS: [(&str, &str); 4] = [
 pub(crate) fn command(arguments: &[String]) -> Result<Command, String> {
     let mut command = Command::new("bash");
     command.arg(script(arguments)?);
-    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    // What `cargo run` says: checkouts that share a target folder share this program as well.
+    let here = env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").into());
+    command.current_dir(Path::new(&here).join(".."));
     Ok(command)
 }
 

@@ -150,10 +150,15 @@ pub(crate) fn by_rename<E: From<std::io::Error>>(
     write: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
     let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-    write(&temporary)
-        .and_then(|()| {
+    // safetensors puts a file that only its owner can read in the place of the one that it is told.
+    let permissions = || Ok::<_, std::io::Error>(std::fs::File::create(&temporary)?.metadata()?.permissions());
+    permissions()
+        .map_err(E::from)
+        .and_then(|permissions| {
+            write(&temporary)?;
             // Otherwise the new name may stand before its content when the power fails.
             std::fs::OpenOptions::new().write(true).open(&temporary)?.sync_all()?;
+            std::fs::set_permissions(&temporary, permissions)?;
             Ok(std::fs::rename(&temporary, path)?)
         })
         .inspect_err(|_| {

@@ -108,6 +108,20 @@ fn foreign_weights_are_named() {
 }
 
 #[test]
+fn weights_can_be_read_by_whoever_reads_other_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, other) = (folder.path().join("model.safetensors"), folder.path().join("other"));
+    let device = Device::flex();
+    let model = super::zoo()[0].init(Seed::new(0), &device).unwrap();
+    weights::save(&model, &weights).unwrap();
+    std::fs::write(&other, "").unwrap();
+    let permissions = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions();
+    assert_eq!(permissions(&weights), permissions(&other));
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(files, 2, "nothing else is left there");
+}
+
+#[test]
 fn bad_sizes_are_sentences() {
     let base = SequenceConfig::new(5, 6);
     let check = |config: SequenceConfig, expected: &str| {
