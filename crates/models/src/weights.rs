@@ -18,7 +18,7 @@ pub fn save(model: &Model, path: &Path) -> Result<(), ModelError> {
     let tensors = parameters::names(model).into_iter().map(|named| {
         let (values, after) = rest.split_at(named.len());
         rest = after;
-        let tensor = Values {
+        let tensor = Stored {
             values,
             shape: named.shape,
             transposed: named.transposed,
@@ -32,14 +32,14 @@ pub fn save(model: &Model, path: &Path) -> Result<(), ModelError> {
 }
 
 /// A tensor on its way to a file. Bytes are made of one at a time: those of all would be as much memory again.
-pub(crate) struct Values<'a> {
+pub(crate) struct Stored<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) shape: Vec<usize>,
     /// Whether the file holds the transpose of `values`.
     pub(crate) transposed: bool,
 }
 
-impl View for Values<'_> {
+impl View for Stored<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Epoch, adam::Adam};
 use crate::{
     ModelError,
-    weights::{Values, by_rename, from_bytes},
+    weights::{Stored, by_rename, from_bytes},
 };
 
 /// The state after a whole epoch. Randomness is counted, not streamed, so that no generator is part of it.
@@ -78,7 +78,7 @@ impl Checkpoint {
             let transposed = false;
             (
                 name,
-                Values {
+                Stored {
                     values,
                     shape,
                     transposed,

@@ -93,7 +93,7 @@ impl Setup {
             threads: self.threads,
             cancel: &cancel,
             on_epoch: Some(&mut |epoch| {
-                cancel.store(epoch.epoch >= self.cancel_after, std::sync::atomic::Ordering::Relaxed)
+                cancel.store(epoch.epoch >= self.cancel_after, std::sync::atomic::Ordering::Relaxed);
             }),
             checkpoint: self.checkpoint,
             resume: self.resume,
